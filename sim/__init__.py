@@ -1,0 +1,42 @@
+"""A discrete-event simulator of an analytical cluster that replays query traces."""
+
+from sim.cluster import PRESETS, Cluster, preset
+from sim.errors import ClusterError, InvalidSchedule, SchedulerError, Stalled, UnknownScheduler
+from sim.events import Event, digest
+from sim.history import History, PlanHistory
+from sim.registry import Scheduler, make_scheduler, register, scheduler_names
+from sim.result import QueryRecord, Result
+from sim.schedule import Allocation, Hold, Schedule
+from sim.simulate import simulate
+from sim.simulation import Simulation
+from sim.view import ClairvoyantView, ClusterView, OperatorView, QueryView
+
+__all__ = [
+    "PRESETS",
+    "Allocation",
+    "ClairvoyantView",
+    "Cluster",
+    "ClusterError",
+    "ClusterView",
+    "Event",
+    "History",
+    "Hold",
+    "InvalidSchedule",
+    "OperatorView",
+    "PlanHistory",
+    "QueryRecord",
+    "QueryView",
+    "Result",
+    "Schedule",
+    "Scheduler",
+    "SchedulerError",
+    "Simulation",
+    "Stalled",
+    "UnknownScheduler",
+    "digest",
+    "make_scheduler",
+    "preset",
+    "register",
+    "scheduler_names",
+    "simulate",
+]

@@ -1,0 +1,34 @@
+"""An executor: one slot that runs one work order at a time, and its re-armed simpy event."""
+
+from __future__ import annotations
+
+import simpy
+
+NONE = -1
+
+
+class Executor(simpy.Event):
+    """The completion event of whatever the executor runs; re-armed for each task.
+
+    Attributes:
+        index, node: its number and its machine.
+        root: slot of the pipeline that it works on or worked on last.
+        slot: slot of the query it works for or worked for last, -1: none in the system.
+        task: index of the task.
+        duration_us: of the task, without delay.
+        delay_us: move delay and warm-up that the task pays on top.
+        wave: ``FRESH``, ``FIRST`` or ``REST`` for its next task.
+    """
+
+    def __init__(self, environment: simpy.Environment, index: int, node: int) -> None:
+        super().__init__(environment)
+        self._ok = True
+        self._value = None
+        self.index = index
+        self.node = node
+        self.root = NONE
+        self.slot = NONE
+        self.task = 0
+        self.duration_us = 0
+        self.delay_us = 0
+        self.wave = 0

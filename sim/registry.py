@@ -1,0 +1,205 @@
+"""Schedulers by name: the decorator, the search, and parameters in text.
+
+``make_scheduler`` looks a name up among the registered classes, then among the modules of
+``sim.schedulers``, then among entry points in the group ``lsched.schedulers``. A text such as
+``path/to/file.py:ClassName`` loads a class from a file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
+
+from sim.errors import UnknownScheduler
+from sim.schedule import Allocation, Schedule
+from sim.view import ClusterView
+
+GROUP = "lsched.schedulers"
+
+
+class Scheduler(Protocol):
+    """Anything with ``decide``. Set ``is_clairvoyant = True`` to be given a ``ClairvoyantView``."""
+
+    def decide(self, view: ClusterView) -> Schedule | Iterable[Allocation]:
+        """Answer a scheduling event."""
+        ...
+
+
+_registered: dict[str, Callable[..., Scheduler]] = {}
+SchedulerClass = TypeVar("SchedulerClass", bound=Callable[..., Any])
+
+
+def register(name: str) -> Callable[[SchedulerClass], SchedulerClass]:
+    """Class decorator: make a scheduler known under ``name``.
+
+    Parameters of the class's ``__init__`` can be given in text, ``name:key=value+key=value``. One
+    called ``seed`` gets the run's seed.
+
+    Raises:
+        ValueError: the name is taken by another class, or has a character that separates names.
+    """
+    if not name or set(name) & set(",:+= \t\n"):
+        raise ValueError(
+            f"scheduler name {name!r}: it may not be empty or contain , : + = or space"
+        )
+
+    def decorate(scheduler: SchedulerClass) -> SchedulerClass:
+        known = _registered.get(name)
+        if known is not None and _identity(known) != _identity(scheduler):
+            raise ValueError(f"scheduler name {name!r} is taken by {_identity(known)}")
+        _registered[name] = scheduler
+        return scheduler
+
+    return decorate
+
+
+def scheduler_names() -> list[str]:
+    """Every name that ``make_scheduler`` knows, sorted."""
+    _import_own()
+    return sorted({*_registered, *(point.name for point in entry_points(group=GROUP))})
+
+
+def scheduler_class(name: str) -> Callable[..., Scheduler]:
+    """The class behind a name.
+
+    Raises:
+        UnknownScheduler: there is none; the message has the closest match and all names.
+    """
+    if name in _registered:
+        return _registered[name]
+    _import_own()
+    if name in _registered:
+        return _registered[name]
+    for point in entry_points(group=GROUP):
+        if point.name == name:
+            loaded: Callable[..., Scheduler] = point.load()
+            return loaded
+    known = scheduler_names()
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise UnknownScheduler(f"no scheduler {name!r}{hint} Known: {', '.join(known)}")
+
+
+def make_scheduler(text: str, *, seed: int = 0, **parameters: object) -> Scheduler:
+    """Build a scheduler from ``name`` or ``name:key=value+key=value``.
+
+    ``path/to/file.py:ClassName``, with parameters after another colon, loads from a file.
+
+    Raises:
+        UnknownScheduler: no such name, file, class or parameter, or a value of the wrong type.
+    """
+    name, given = _split(text)
+    factory = _from_file(name) if ".py:" in name else scheduler_class(name)
+    accepted = _parameters(factory)
+    arguments: dict[str, object] = dict(parameters)
+    for key, value in given.items():
+        if key not in accepted:
+            listing = ", ".join(key for key in accepted if key != "seed") or "none"
+            raise UnknownScheduler(
+                f"scheduler {name!r} has no parameter {key!r}; it has: {listing}"
+            )
+        arguments[key] = _convert(name, key, value, accepted[key])
+    if "seed" in accepted:
+        arguments.setdefault("seed", seed)
+    try:
+        return factory(**arguments)
+    except (TypeError, ValueError) as error:
+        raise UnknownScheduler(f"scheduler {text!r}: {error}") from error
+
+
+def scheduler_name(scheduler: str | Scheduler) -> str:
+    """What tables call a scheduler."""
+    if isinstance(scheduler, str):
+        return scheduler
+    for name, known in _registered.items():
+        if known is type(scheduler):
+            return name
+    return type(scheduler).__name__
+
+
+def _identity(scheduler: Callable[..., Any]) -> str:
+    return f"{scheduler.__module__}.{getattr(scheduler, '__qualname__', scheduler)}"
+
+
+def _import_own() -> None:
+    package = importlib.import_module("sim.schedulers")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"sim.schedulers.{module.name}")
+
+
+def _split(text: str) -> tuple[str, dict[str, str]]:
+    head, path_class = text, ""
+    if ".py:" in text:
+        path, _, rest = text.partition(".py:")
+        class_name, _, tail = rest.partition(":")
+        path_class, head = f"{path}.py:{class_name}", f"x:{tail}" if tail else "x"
+    name, _, tail = head.partition(":")
+    given: dict[str, str] = {}
+    for part in filter(None, tail.split("+")):
+        key, equals, value = part.partition("=")
+        if not equals or not key or not value:
+            raise UnknownScheduler(f"scheduler {text!r}: {part!r} is not key=value")
+        given[key.strip()] = value.strip()
+    return path_class or name, given
+
+
+def _from_file(text: str) -> Callable[..., Scheduler]:
+    path, _, class_name = text.rpartition(":")
+    if not Path(path).is_file():
+        raise UnknownScheduler(f"no file {path!r} for scheduler {text!r}")
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UnknownScheduler(
+            f"{path} fails to import: {type(error).__name__}: {error}"
+        ) from error
+    if not hasattr(module, class_name):
+        raise UnknownScheduler(f"{path} has no class {class_name!r}")
+    factory: Callable[..., Scheduler] = getattr(module, class_name)
+    return factory
+
+
+def _parameters(factory: Callable[..., Scheduler]) -> dict[str, Any]:
+    """Names of a class's parameters and their annotated types."""
+    if inspect.isclass(factory) and factory.__init__ is object.__init__:
+        return {}
+    target = factory.__init__ if inspect.isclass(factory) else factory
+    hints = get_type_hints(target)
+    return {
+        name: hints.get(name, str)
+        for name in inspect.signature(factory).parameters
+        if name not in ("args", "kwargs")
+    }
+
+
+def _convert(scheduler: str, key: str, value: str, annotation: Any) -> object:
+    """Text to the annotated type: Literal, bool, int, float, str, or an optional of those."""
+    options = get_args(annotation) if get_origin(annotation) is not None else (annotation,)
+    if value == "none" and type(None) in options:
+        return None
+    for option in options:
+        if isinstance(option, str) or get_origin(option) is not None:
+            choices = (option,) if isinstance(option, str) else get_args(option)
+            if value in choices:
+                return value
+        elif option is bool and value.lower() in ("true", "false"):
+            return value.lower() == "true"
+        elif option in (int, float):
+            try:
+                return option(value)
+            except ValueError:
+                continue
+        elif option is str:
+            return value
+    expected = " or ".join(getattr(option, "__name__", str(option)) for option in options)
+    raise UnknownScheduler(f"scheduler {scheduler!r}: {key}={value}, expected {expected}")

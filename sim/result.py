@@ -1,0 +1,120 @@
+"""What a run leaves behind: one record per query, and figures over them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.cluster import Cluster
+from sim.events import Event
+from sim.history import History
+from sim.state import ActiveQuery
+
+US_PER_S = 1_000_000
+PERCENTILES = (50, 90, 95, 99)
+
+
+@dataclass(frozen=True, slots=True)
+class QueryRecord:
+    """One completed query. Times in seconds from the start of the trace.
+
+    Attributes:
+        latency_s: completion − arrival.
+        queueing_s: start of its first work order − arrival.
+        isolated_s: lower bound on its latency alone on the cluster (bound B1).
+        slowdown: latency ÷ that bound, at least 1.
+        work_s: executor time of its work orders.
+        delay_s: executor time of moves and warm-ups.
+    """
+
+    query_id: int
+    plan: str
+    tenant: str
+    query_class: str
+    arrival_s: float
+    start_s: float
+    completion_s: float
+    latency_s: float
+    queueing_s: float
+    isolated_s: float
+    slowdown: float
+    work_s: float
+    delay_s: float
+    num_work_orders: int
+
+    @classmethod
+    def of(cls, active: ActiveQuery, now_us: int, busy_us: int) -> QueryRecord:
+        """The record of a query that completes now."""
+        latency_us = now_us - active.arrival_us
+        return cls(
+            query_id=active.query.query_id,
+            plan=active.query.plan,
+            tenant=active.query.tenant,
+            query_class=active.query.query_class,
+            arrival_s=active.arrival_us / US_PER_S,
+            start_s=active.start_us / US_PER_S,
+            completion_s=now_us / US_PER_S,
+            latency_s=latency_us / US_PER_S,
+            queueing_s=(active.start_us - active.arrival_us) / US_PER_S,
+            isolated_s=active.isolated_us / US_PER_S,
+            slowdown=latency_us / active.isolated_us,
+            work_s=busy_us / US_PER_S,
+            delay_s=active.delay_us / US_PER_S,
+            num_work_orders=sum(active.num_work_orders),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One simulated run.
+
+    Attributes:
+        scheduler, trace, seed, cluster: what was run.
+        queries: one record per query, by query_id's order of completion.
+        num_schedules: scheduling events.
+        schedule_s: wall-clock seconds spent in the scheduler.
+        wall_s: wall-clock seconds of the whole run.
+        peak_memory_bytes: most memory held by states and cut outputs; 0 without a budget.
+        history: completed runs by plan, to start another run with.
+        events: the event log, if it was recorded.
+    """
+
+    scheduler: str
+    trace: str
+    seed: int
+    cluster: Cluster
+    queries: Sequence[QueryRecord]
+    num_schedules: int
+    schedule_s: float
+    wall_s: float
+    peak_memory_bytes: int
+    history: History
+    events: Sequence[Event] | None = None
+
+    def summary(self) -> dict[str, float]:
+        """Figures over all queries: latencies, slowdown, makespan, utilization, costs."""
+        latencies = np.array([query.latency_s for query in self.queries])
+        first = min(query.arrival_s for query in self.queries)
+        makespan = max(query.completion_s for query in self.queries) - first
+        busy = sum(query.work_s + query.delay_s for query in self.queries)
+        percentiles = np.percentile(latencies, PERCENTILES)
+        return {
+            "mean_latency_s": float(latencies.mean()),
+            **{
+                f"p{percentile}_latency_s": float(value)
+                for percentile, value in zip(PERCENTILES, percentiles, strict=True)
+            },
+            "mean_slowdown": float(np.mean([query.slowdown for query in self.queries])),
+            "mean_queueing_s": float(np.mean([query.queueing_s for query in self.queries])),
+            "makespan_s": makespan,
+            "utilization": busy / (makespan * self.cluster.num_executors),
+            "work_s": sum(query.work_s for query in self.queries),
+            "peak_memory_bytes": self.peak_memory_bytes,
+            "num_queries": len(self.queries),
+            "num_work_orders": sum(query.num_work_orders for query in self.queries),
+            "num_schedules": self.num_schedules,
+            "mean_schedule_us": self.schedule_s / max(self.num_schedules, 1) * US_PER_S,
+            "wall_s": self.wall_s,
+        }

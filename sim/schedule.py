@@ -1,0 +1,52 @@
+"""What a scheduler answers: a schedule, which stands until the next scheduling event (R5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sim.view import OperatorView, QueryView
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """Give free executors to an operator.
+
+    Attributes:
+        operator: the execution root, one of a query's ``schedulable`` operators.
+        num_executors: the total that its *query* may hold (Decima's parallelism limit), from 1
+            to the number of executors in the cluster.
+        pipeline_degree: how many operators run together, from the root along non-breaking edges,
+            as far as their other inputs are complete; fixed once the pipeline has started.
+    """
+
+    operator: OperatorView
+    num_executors: int
+    pipeline_degree: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Keep up to ``num_executors`` free executors that are local to ``query`` from others."""
+
+    query: QueryView
+    num_executors: int
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Allocations in order of precedence, holds, and when to ask again at the latest.
+
+    Attributes:
+        allocations: a free executor goes to the first one whose query holds fewer executors than
+            its limit and that has unclaimed work orders. An operator may be listed more than
+            once, with growing limits.
+        holds: executors to keep for the query they are local to.
+        until_us: ask for a scheduling event at this time at the latest.
+    """
+
+    allocations: Sequence[Allocation]
+    holds: Sequence[Hold] = ()
+    until_us: int | None = None

@@ -1,0 +1,1 @@
+"""Scheduling rules, one file each. ``lsched schedulers`` lists them."""

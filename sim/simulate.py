@@ -1,0 +1,78 @@
+"""Run a trace under a scheduler, from start to end."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+
+from sim.cluster import Cluster
+from sim.errors import InvalidSchedule, SchedulerError
+from sim.history import History
+from sim.registry import Scheduler, make_scheduler, scheduler_name
+from sim.result import Result
+from sim.simulation import Simulation
+from sim.view import ClairvoyantView
+from traces import Trace
+
+
+def simulate(
+    trace: Trace,
+    scheduler: str | Scheduler,
+    *,
+    cluster: Cluster | None = None,
+    seed: int = 0,
+    history: History | bool = True,
+    record_events: bool = False,
+) -> Result:
+    """Replay ``trace`` on ``cluster`` under ``scheduler``.
+
+    Args:
+        trace: plans and queries.
+        scheduler: a name with parameters (``"srpt:size=history"``) or an object with ``decide``.
+        cluster: default: one node with 8 executors and no overheads.
+        seed: for the luck of work orders, and for schedulers that draw.
+        history: completed runs to start with; True starts with none, False hides history.
+        record_events: whether to keep the event log.
+
+    Raises:
+        InvalidSchedule, Stalled, UnknownScheduler: see there.
+        SchedulerError: the scheduler raised an exception of its own.
+    """
+    name = scheduler_name(scheduler)
+    policy = make_scheduler(scheduler, seed=seed) if isinstance(scheduler, str) else scheduler
+    simulation = Simulation(
+        trace, cluster or Cluster(), seed, history=history, record_events=record_events
+    )
+    clairvoyant = ClairvoyantView(simulation) if getattr(policy, "is_clairvoyant", False) else None
+    schedule_s = 0.0
+    started = time.perf_counter()
+    while (view := simulation.next_event()) is not None:
+        before = time.perf_counter()
+        try:
+            schedule = policy.decide(clairvoyant or view)
+        except InvalidSchedule:
+            raise
+        except Exception as error:
+            raise SchedulerError(_blame(name, error)) from error
+        schedule_s += time.perf_counter() - before
+        simulation.apply(schedule)
+    return Result(
+        scheduler=name,
+        trace=trace.name,
+        seed=seed,
+        cluster=simulation.cluster,
+        queries=simulation.records,
+        num_schedules=simulation.num_schedules,
+        schedule_s=schedule_s,
+        wall_s=time.perf_counter() - started,
+        peak_memory_bytes=simulation.progress.memory.peak_bytes,
+        history=simulation.history,
+        events=simulation.events,
+    )
+
+
+def _blame(name: str, error: Exception) -> str:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{os.path.basename(place.filename)}:{place.lineno}"
+    return f"scheduler {name!r} raised {type(error).__name__}: {error} ({where})"

@@ -1,0 +1,346 @@
+"""The simulation: a clock, instants, scheduling events (rules R2, R5, R6).
+
+One instant is atomic: first everything that completes, then arrivals, then at most one scheduling
+event, then free executors are given away, then the durations of what they start are fixed, so all
+that start together see the same cluster. simpy is the clock and the event queue; executors are
+re-armed events with a callback, because a process per work order is four times slower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import simpy
+from simpy.events import EventPriority
+
+from sim.cluster import Cluster
+from sim.dispatcher import Dispatcher
+from sim.errors import Stalled
+from sim.events import Event
+from sim.executor import Executor
+from sim.history import History
+from sim.legality import checked_entries
+from sim.progress import Progress
+from sim.result import QueryRecord
+from sim.schedule import Allocation, Schedule
+from sim.state import State
+from sim.view import ClusterView
+from sim.workload import FIRST, FRESH, REST
+from traces import Trace
+
+COMPLETION, ARRIVAL, TIMER = EventPriority(0), EventPriority(1), EventPriority(2)
+"""Priorities of events at one instant."""
+MAX_IDLE_TIMERS = 10_000
+"""Timers in a row with nothing running and nothing to come that count as stalled."""
+
+
+class Simulation:
+    """One run of a trace on a cluster, driven by pulling scheduling events.
+
+    Example:
+        >>> simulation = Simulation(trace, cluster, seed=0)
+        >>> while (view := simulation.next_event()) is not None:
+        ...     simulation.apply(scheduler.decide(view))
+
+    Args:
+        trace: what to run.
+        cluster: what to run it on.
+        seed: for the luck of work orders (R8).
+        history: completed runs to start with; True starts with none, False hides history (R10).
+        record_events: whether to keep the event log.
+
+    Attributes:
+        now_us: the current instant.
+        records: one per completed query, in order of completion.
+        events: the log, None unless it is recorded.
+        num_schedules: scheduling events so far.
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        cluster: Cluster,
+        seed: int = 0,
+        *,
+        history: History | bool = True,
+        record_events: bool = False,
+    ) -> None:
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+            raise ValueError(f"seed is {seed!r}, expected a whole number from 0 to 2**63 - 1")
+        self.trace, self.cluster, self.seed = trace, cluster, seed
+        self.history = history.copy() if isinstance(history, History) else History({}, history)
+        self.records: list[QueryRecord] = []
+        self.events: list[Event] | None = [] if record_events else None
+        self.num_schedules = self.now_us = 0
+        self.state = State()
+        self.progress = Progress(trace, cluster, seed, self.state, self.history)
+        self._environment = simpy.Environment()
+        self._finished: list[Executor] = []
+        self._finish_callbacks = [self._finished.append]
+        self._executors = [
+            Executor(self._environment, index, index // cluster.executors_per_node)
+            for index in range(cluster.num_executors)
+        ]
+        self.dispatcher = Dispatcher(self.state, self._executors)
+        self.view = ClusterView(self)
+        self._is_sticky = cluster.release == "pipeline"
+        self._is_tracked = cluster.memory_bytes is not None or cluster.num_nodes > 1
+        self._claimed: list[Executor] = []
+        self._num_idle_timers = 0
+        self._is_arrival_due = self._is_timer_due = self._is_awaiting = False
+        self._timer: simpy.Event | None = None
+        self._arrivals = iter(trace.queries)
+        self._next_query = next(self._arrivals, None)
+        self._arm_arrival()
+
+    def next_event(self) -> ClusterView | None:
+        """Run to the next scheduling event; None when every query has completed.
+
+        Raises:
+            Stalled: queries are left that nothing will ever run.
+            RuntimeError: the last scheduling event was not answered with ``apply``.
+        """
+        if self._is_awaiting:
+            raise RuntimeError("next_event() before apply(): answer the last scheduling event")
+        while self._advance():
+            if self._settle():
+                self._is_awaiting = True
+                self.num_schedules += 1
+                if self.events is not None:
+                    self.events.append(Event(self.now_us, "schedule", -1))
+                return self.view
+            self._give_executors()
+        if self.state.active:
+            raise Stalled(self._stall_message())
+        return None
+
+    def apply(self, schedule: Schedule | Iterable[Allocation]) -> None:
+        """Answer the scheduling event; the schedule stands until the next one.
+
+        Raises:
+            InvalidSchedule: it breaks a rule. The simulation is unchanged and waits for another.
+            RuntimeError: there is no scheduling event to answer.
+        """
+        if not self._is_awaiting:
+            raise RuntimeError("apply() without a scheduling event: call next_event() first")
+        entries, holds, until_us = checked_entries(schedule, self)
+        self._is_awaiting = False
+        self.dispatcher.set_schedule(entries, holds)
+        self._arm_timer(until_us)
+        self._give_executors()
+
+    def _advance(self) -> bool:
+        """Run to the next instant that needs more than one executor going on; False at the end.
+
+        This is the hot loop, one turn per task. An executor that completes alone goes on with its
+        pipeline at once, where that is what the standing schedule would give it.
+        """
+        peek, step = self._environment.peek, self._environment.step
+        arm, callbacks, finished = (
+            self._environment.schedule,
+            self._finish_callbacks,
+            self._finished,
+        )
+        state, pipelines = self.state, self.progress.pipelines
+        next_task, num_tasks, num_done = state.next_task, state.num_tasks, state.num_done
+        busy_us, num_held = state.busy_us, state.num_held
+        position, direct_limit = state.position, state.direct_limit
+        duration_us = self.progress.costs.duration_us
+        cursor, is_sticky = self.dispatcher.cursor, self._is_sticky
+        is_tracked, is_logged = self._is_tracked, self.events is not None
+        while (now := peek()) != simpy.core.Infinity:
+            step()
+            if peek() != now and len(finished) == 1:
+                executor = finished[0]
+                root = executor.root
+                task = next_task[root]
+                if task < num_tasks[root] and (
+                    is_sticky
+                    or (position[root] <= cursor and num_held[executor.slot] <= direct_limit[root])
+                ):
+                    finished.clear()
+                    pipeline = pipelines[root]
+                    if is_tracked:
+                        self.progress.track_task(executor, pipeline)
+                    if is_logged:
+                        self._log_task(int(now), "finish", executor)
+                    busy_us[root] += executor.duration_us
+                    num_done[root] += 1
+                    next_task[root] = task + 1
+                    executor.task = task
+                    executor.wave = REST
+                    if pipeline.is_plain:
+                        duration = pipeline.fused_us[task]
+                    else:
+                        duration = duration_us(pipeline, task, executor, num_held[executor.slot])
+                    executor.duration_us = duration
+                    executor.callbacks = callbacks
+                    arm(executor, COMPLETION, duration)
+                    if is_logged:
+                        self._log_task(int(now), "start", executor)
+                    continue
+            while peek() == now:
+                step()
+            self.now_us = int(now)
+            return True
+        return False
+
+    def _settle(self) -> bool:
+        """Count what has completed and arrived at this instant; whether to ask for a schedule."""
+        is_event = bool(self._finished) and self._settle_finished()
+        if self._is_arrival_due:
+            self._is_arrival_due = False
+            self._arrive()
+            is_event = True
+        if self._is_timer_due:
+            self._is_timer_due = False
+            is_event = True
+            self._note_idle_timer()
+        return is_event and bool(self.state.active)
+
+    def _settle_finished(self) -> bool:
+        state, progress = self.state, self.progress
+        executors = list(self._finished)
+        self._finished.clear()
+        for executor in executors:
+            root = executor.root
+            pipeline = progress.pipelines[root]
+            if self._is_tracked:
+                progress.track_task(executor, pipeline)
+            if self.events is not None:
+                self._log_task(self.now_us, "finish", executor)
+            state.busy_us[root] += executor.duration_us
+            state.num_done[root] += 1
+            state.num_held[executor.slot] -= 1
+            progress.costs.vacate(executor, pipeline)
+        for executor in executors:
+            if self._is_sticky and state.next_task[executor.root] < state.num_tasks[executor.root]:
+                executor.wave, executor.delay_us = REST, 0
+                self._take_task(executor)
+            else:
+                self.dispatcher.add_free(executor)
+        is_event = False
+        for root in dict.fromkeys(executor.root for executor in executors):
+            if state.num_done[root] == state.num_tasks[root]:
+                active = progress.complete_pipeline(root)
+                is_event = True
+                if active.num_incomplete == 0:
+                    self._complete_query(active.slot)
+            elif state.next_task[root] == state.num_tasks[root] and not state.is_dry_noted[root]:
+                state.is_dry_noted[root] = 1
+                is_event = True
+        return is_event
+
+    def _complete_query(self, slot: int) -> None:
+        active = self.state.active[slot]
+        observed_us = self.view.query(active).observed_busy_us
+        self.dispatcher.forget(slot)
+        self.view.remove(active)
+        self.records.append(self.progress.complete_query(active, self.now_us, observed_us))
+        if self.events is not None:
+            self.events.append(Event(self.now_us, "complete", active.query.query_id))
+
+    def _give_executors(self) -> None:
+        """Give free executors away, then fix the durations of all that starts at this instant."""
+        if self.dispatcher.free:
+            self.dispatcher.assign(self._claim)
+        for executor in self._claimed:
+            pipeline = self.progress.pipelines[executor.root]
+            if pipeline.is_plain:
+                duration = pipeline.fused_us[executor.task]
+            else:
+                duration = self.progress.costs.duration_us(
+                    pipeline, executor.task, executor, self.state.num_held[executor.slot]
+                )
+            executor.duration_us = duration
+            executor.callbacks = self._finish_callbacks
+            self._environment.schedule(executor, COMPLETION, executor.delay_us + duration)
+            if self.events is not None:
+                self._log_task(self.now_us, "start", executor)
+        self._claimed.clear()
+
+    def _claim(self, executor: Executor, root: int, slot: int, degree: int) -> None:
+        """An executor that the dispatcher has chosen starts to work on a pipeline."""
+        progress, active = self.progress, self.state.active[slot]
+        if root not in progress.pipelines:
+            progress.start_pipeline(root, slot, degree)
+        if executor.slot != slot:
+            executor.wave = FRESH
+            executor.delay_us = progress.costs.move_us(progress.pipelines[root], executor.node)
+            active.delay_us += executor.delay_us
+        else:
+            executor.wave = REST if executor.root == root else FIRST
+            executor.delay_us = 0
+        executor.slot, executor.root = slot, root
+        active.nodes |= 1 << executor.node
+        if active.start_us < 0:
+            active.start_us = self.now_us
+        self._take_task(executor)
+
+    def _take_task(self, executor: Executor) -> None:
+        root = executor.root
+        executor.task = self.state.next_task[root]
+        self.state.next_task[root] += 1
+        self.state.num_held[executor.slot] += 1
+        self.progress.costs.occupy(executor, self.progress.pipelines[root])
+        self._claimed.append(executor)
+        self._num_idle_timers = 0
+
+    def _arm_arrival(self) -> None:
+        if self._next_query is not None:
+            self._arm(ARRIVAL, self._next_query.arrival_us, self._note_arrival)
+
+    def _note_arrival(self, _: simpy.Event) -> None:
+        self._is_arrival_due = True
+
+    def _arrive(self) -> None:
+        while self._next_query is not None and self._next_query.arrival_us == self.now_us:
+            self.view.add(self.progress.admit(self._next_query))
+            if self.events is not None:
+                self.events.append(Event(self.now_us, "arrive", self._next_query.query_id))
+            self._next_query = next(self._arrivals, None)
+        self._arm_arrival()
+
+    def _arm_timer(self, until_us: int | None) -> None:
+        self._timer = None if until_us is None else self._arm(TIMER, until_us, self._note_timer)
+
+    def _note_timer(self, event: simpy.Event) -> None:
+        self._is_timer_due = self._is_timer_due or event is self._timer
+
+    def _note_idle_timer(self) -> None:
+        is_idle = len(self.dispatcher.free) == len(self._executors) and self._next_query is None
+        self._num_idle_timers = self._num_idle_timers + 1 if is_idle else 0
+        if self._num_idle_timers > MAX_IDLE_TIMERS:
+            raise Stalled(self._stall_message())
+
+    def _arm(
+        self, priority: EventPriority, time_us: int, callback: Callable[[simpy.Event], None]
+    ) -> simpy.Event:
+        event = simpy.Event(self._environment)
+        event._ok, event._value = True, None
+        event.callbacks = [callback]
+        self._environment.schedule(event, priority, time_us - int(self._environment.now))
+        return event
+
+    def _stall_message(self) -> str:
+        waiting = [str(active.query.query_id) for active in self.state.active.values()]
+        shown = ", ".join(waiting[:5]) + (", …" if len(waiting) > 5 else "")
+        return (
+            f"at {self.now_us} µs {len(waiting)} queries (query_id {shown}) are left, but nothing "
+            "runs, nothing will arrive, and the scheduler has scheduled nothing"
+        )
+
+    def _log_task(self, time_us: int, kind: str, executor: Executor) -> None:
+        pipeline = self.progress.pipelines[executor.root]
+        assert self.events is not None
+        self.events.append(
+            Event(
+                time_us,
+                kind,  # type: ignore[arg-type]
+                pipeline.active.query.query_id,
+                executor.root - pipeline.active.base_slot,
+                executor.task,
+                executor.index,
+                len(pipeline.members),
+            )
+        )

@@ -1,0 +1,178 @@
+"""State of the queries in the system: flat integer columns, one slot per operator and per query.
+
+A query's operators take a contiguous block of slots while it is in the system. Blocks are reused,
+so memory depends on how many queries are there at once, not on the length of the trace. Columns
+are ``array('q')``: scalars are as fast to reach as in a list, and ``numpy.array(column)`` copies a
+whole column in one step for those who want all of it.
+"""
+
+from __future__ import annotations
+
+from array import array
+
+from sim.workload import CompiledPlan, Draw
+from traces import Query
+
+OPERATOR_COLUMNS = (
+    "num_work_orders",
+    "num_tasks",
+    "next_task",
+    "num_done",
+    "busy_us",
+    "is_ready",
+    "is_dry_noted",
+    "is_complete",
+    "root",
+    "missing_producers",
+    "missing_consumers",
+    "position",
+    "direct_limit",
+)
+
+
+class ActiveQuery:
+    """A query in the system: what does not change, and its few own counters."""
+
+    __slots__ = (
+        "arrival_us",
+        "base_slot",
+        "byte_factors",
+        "compiled",
+        "draw",
+        "is_active",
+        "isolated_us",
+        "nodes",
+        "num_incomplete",
+        "num_work_orders",
+        "query",
+        "slot",
+        "delay_us",
+        "start_us",
+    )
+
+    def __init__(self, query: Query, compiled: CompiledPlan, seed: int) -> None:
+        raw_counts, self.num_work_orders = compiled.num_work_orders(query)
+        self.draw: Draw = compiled.draw(query, raw_counts, seed)
+        self.byte_factors = [
+            count / operator.num_work_orders
+            for count, operator in zip(raw_counts, compiled.plan.operators, strict=True)
+        ]
+        self.query = query
+        self.compiled = compiled
+        self.arrival_us = query.arrival_us
+        self.start_us = -1
+        self.num_incomplete = compiled.num_operators
+        self.nodes = 0  # bit set of nodes where it has run
+        self.is_active = True
+        self.slot = self.base_slot = -1
+        self.isolated_us = 0.0
+        self.delay_us = 0
+
+    def state_bytes(self, operator: int) -> int:
+        """True bytes of state that an operator holds once it is built."""
+        return int(self.compiled.plan.operators[operator].state_bytes * self.byte_factors[operator])
+
+    def output_bytes(self, operator: int) -> int:
+        """True bytes of an operator's output."""
+        factor = self.byte_factors[operator]
+        return int(self.compiled.plan.operators[operator].output_bytes * factor)
+
+
+class State:
+    """Columns by slot.
+
+    Operator columns (a pipeline is identified by its root's slot):
+        num_work_orders: of the operator.
+        num_tasks, next_task, num_done: tasks of the pipeline that the operator is the root of; a
+            task runs one work order of the root and its share of the other members'.
+        busy_us: executor time of completed tasks.
+        is_ready: 1 while the operator may be an execution root (R4), unclaimed tasks provided.
+        is_dry_noted: 1 once the scheduler was told that nothing is unclaimed (R6).
+        is_complete: 1 once all work orders are done.
+        root: slot of its pipeline's root; -1 before the pipeline has started.
+        missing_producers, missing_consumers: how many are not complete.
+        position, direct_limit: place of the root in the standing schedule, see ``Dispatcher``.
+    Query columns:
+        num_held: executors that work for the query.
+        first_position: its first place in the standing schedule.
+        num_local_free: free executors local to it.
+    """
+
+    def __init__(self) -> None:
+        self.num_work_orders = array("q")
+        self.num_tasks = array("q")
+        self.next_task = array("q")
+        self.num_done = array("q")
+        self.busy_us = array("q")
+        self.is_ready = array("q")
+        self.is_dry_noted = array("q")
+        self.is_complete = array("q")
+        self.root = array("q")
+        self.missing_producers = array("q")
+        self.missing_consumers = array("q")
+        self.position = array("q")
+        self.direct_limit = array("q")
+        self.num_held = array("q")
+        self.first_position = array("q")
+        self.num_local_free = array("q")
+        self.active: dict[int, ActiveQuery] = {}
+        """Queries in the system by slot, in arrival order."""
+        self._free_blocks: dict[int, list[int]] = {}
+        self._free_query_slots: list[int] = []
+
+    def add(self, active: ActiveQuery) -> None:
+        """Give a query its slots and set all its columns."""
+        compiled = active.compiled
+        size = compiled.num_operators
+        blocks = self._free_blocks.get(size)
+        if blocks:
+            base = blocks.pop()
+        else:
+            base = len(self.root)
+            for name in OPERATOR_COLUMNS:
+                getattr(self, name).extend([0] * size)
+        if self._free_query_slots:
+            slot = self._free_query_slots.pop()
+        else:
+            slot = len(self.num_held)
+            for column in (self.num_held, self.first_position, self.num_local_free):
+                column.append(0)
+        active.base_slot, active.slot = base, slot
+        for operator in range(size):
+            at = base + operator
+            count = active.num_work_orders[operator]
+            producers = len(compiled.producers[operator])
+            self.num_work_orders[at] = self.num_tasks[at] = count
+            self.next_task[at] = self.num_done[at] = self.busy_us[at] = 0
+            self.is_ready[at] = producers == 0
+            self.is_dry_noted[at] = self.is_complete[at] = 0
+            self.root[at] = -1
+            self.missing_producers[at] = producers
+            self.missing_consumers[at] = len(compiled.consumers[operator])
+            self.position[at] = self.direct_limit[at] = -1
+        self.num_held[slot] = self.num_local_free[slot] = 0
+        self.first_position[slot] = -1
+        self.active[slot] = active
+
+    def chain(self, active: ActiveQuery, operator: int, degree: int) -> tuple[int, ...]:
+        """Operators that a pipeline rooted at ``operator`` would hold, at most ``degree``.
+
+        It follows each operator's only outgoing edge, if that is non-breaking, as long as all
+        other inputs of the next operator are complete.
+        """
+        base, following = active.base_slot, active.compiled.pipeline_next
+        members = [operator]
+        while len(members) < degree:
+            after = following[members[-1]]
+            # Of the missing producers one is the operator before it in the chain.
+            if after < 0 or self.missing_producers[base + after] > 1:
+                break
+            members.append(after)
+        return tuple(members)
+
+    def remove(self, active: ActiveQuery) -> None:
+        """Take a completed query's slots back."""
+        del self.active[active.slot]
+        active.is_active = False
+        self._free_blocks.setdefault(active.compiled.num_operators, []).append(active.base_slot)
+        self._free_query_slots.append(active.slot)

@@ -1,0 +1,25 @@
+"""Traces: plans of real queries and when they arrive."""
+
+from traces.arrivals import batch_arrivals, poisson_arrivals
+from traces.errors import TraceError
+from traces.files import load, read, shipped_names, write
+from traces.kinds import KINDS, Kind
+from traces.model import Edge, Operator, Plan, Query, Trace, Wave
+
+__all__ = [
+    "KINDS",
+    "Edge",
+    "Kind",
+    "Operator",
+    "Plan",
+    "Query",
+    "Trace",
+    "TraceError",
+    "Wave",
+    "batch_arrivals",
+    "load",
+    "poisson_arrivals",
+    "read",
+    "shipped_names",
+    "write",
+]

@@ -1,0 +1,221 @@
+"""Reading and writing trace files.
+
+JSON Lines, gzip-compressed when the name ends in ``.gz``: one header record, then the plans, then
+the queries in arrival order. The header says how many of each there are, so a truncated file is
+noticed. Nothing that is read is executed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import gzip
+import io
+import os
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import IO, cast
+
+import msgspec
+
+from traces.errors import TraceError
+from traces.model import Plan, Query, Trace
+
+FORMAT = "lsched-trace"
+VERSION = 1
+MAX_LINE_BYTES = 1 << 28
+
+
+class Header(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag="header",
+    tag_field="record",
+):
+    """First record of a trace file."""
+
+    format: str
+    version: int
+    name: str
+    num_plans: int
+    num_queries: int
+    description: str = ""
+    source: dict[str, str] = {}
+
+
+def load(name_or_path: str | os.PathLike[str]) -> Trace:
+    """A shipped trace by name (``tpch``), or a trace file by path.
+
+    Raises:
+        TraceError: there is no such trace, or the file is not a valid trace.
+    """
+    text = os.fspath(name_or_path)
+    if text in shipped_names():
+        return read(_shipped_directory() / f"{text}.jsonl.gz")
+    if Path(text).exists():
+        return read(Path(text))
+    close = difflib.get_close_matches(text, shipped_names(), n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise TraceError(
+        f"no trace {text!r}: neither a file nor one of the shipped traces "
+        f"({', '.join(shipped_names())}){hint}"
+    )
+
+
+def shipped_names() -> list[str]:
+    """Names of the traces that come with the package."""
+    return sorted(path.name.split(".")[0] for path in _shipped_directory().glob("*.jsonl.gz"))
+
+
+def read(path: str | os.PathLike[str]) -> Trace:
+    """Read and validate a trace file.
+
+    Raises:
+        TraceError: naming file, line and field of the first thing that is wrong.
+    """
+    name = os.fspath(path)
+    try:
+        return _parse(name, _lines(name))
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise TraceError(f"{name}: truncated or damaged gzip data ({error})") from None
+    except OSError as error:
+        raise TraceError(f"{name}: cannot be read ({error.strerror or error})") from None
+
+
+def write(trace: Trace, path: str | os.PathLike[str]) -> None:
+    """Write a trace, under its final name only once it is complete.
+
+    The same trace gives the same bytes. A name that ends in ``.gz`` is compressed.
+    """
+    encoder = msgspec.json.Encoder(order="deterministic")
+    header = Header(
+        format=FORMAT,
+        version=VERSION,
+        name=trace.name,
+        num_plans=len(trace.plans),
+        num_queries=len(trace.queries),
+        description=trace.description,
+        source=trace.source,
+    )
+    with atomic_file(path) as raw:
+        is_gzip = os.fspath(path).endswith(".gz")
+        out = cast(IO[bytes], gzip.GzipFile("", "wb", 9, raw, mtime=0)) if is_gzip else raw
+        for record in (header, *trace.plans, *trace.queries):
+            out.write(encoder.encode(record) + b"\n")
+        if is_gzip:
+            out.close()
+
+
+@contextmanager
+def atomic_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """Open a temporary file beside ``path``; rename it to ``path`` when the block succeeds."""
+    target = Path(path)
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent or ".", prefix=f".{target.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _shipped_directory() -> Path:
+    return Path(str(resources.files("traces"))) / "data"
+
+
+def _lines(name: str) -> Iterator[bytes]:
+    with Path(name).open("rb") as raw:
+        is_gzip = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        stream = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if is_gzip else raw
+        while line := stream.readline(MAX_LINE_BYTES):
+            if line.strip():
+                yield line
+            else:
+                yield b""
+
+
+def _parse(name: str, lines: Iterator[bytes]) -> Trace:
+    decoder = msgspec.json.Decoder(Header | Plan | Query)
+    header: Header | None = None
+    plans: list[Plan] = []
+    queries: list[Query] = []
+    plan_names: set[str] = set()
+    query_ids: set[int] = set()
+    number = 0
+    for number, line in enumerate(lines, start=1):
+        if not line:
+            continue
+        try:
+            record = decoder.decode(line)
+            if header is None:
+                header = _check_header(record)
+            elif isinstance(record, Header):
+                raise ValueError("a second header record")
+            elif isinstance(record, Plan):
+                if queries:
+                    raise ValueError("a plan after the first query; plans come before queries")
+                if record.name in plan_names:
+                    raise ValueError(f"name: plan {record.name!r} is there twice")
+                plan_names.add(record.name)
+                plans.append(record)
+            else:
+                _check_query(record, plan_names, query_ids, queries)
+                queries.append(record)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise TraceError(f"{name}:{number}: {error}") from None
+    if header is None:
+        raise TraceError(f"{name}:1: empty file, expected a header record")
+    counts = (len(plans), len(queries))
+    if counts != (header.num_plans, header.num_queries):
+        raise TraceError(
+            f"{name}:{number}: the file ends after {counts[0]} plans and {counts[1]} queries, the "
+            f"header promises {header.num_plans} and {header.num_queries}; is it truncated?"
+        )
+    try:
+        return Trace(
+            name=header.name,
+            plans=tuple(plans),
+            queries=tuple(queries),
+            description=header.description,
+            source=header.source,
+        )
+    except ValueError as error:
+        raise TraceError(f"{name}: {error}") from None
+
+
+def _check_header(record: Header | Plan | Query) -> Header:
+    if not isinstance(record, Header):
+        raise ValueError("expected a header record first")
+    if record.format != FORMAT:
+        raise ValueError(f"format is {record.format!r}, expected {FORMAT!r}")
+    if record.version != VERSION:
+        raise ValueError(f"version is {record.version}, this release reads version {VERSION}")
+    return record
+
+
+def _check_query(
+    query: Query, plan_names: set[str], query_ids: set[int], queries: list[Query]
+) -> None:
+    if query.plan not in plan_names:
+        close = difflib.get_close_matches(query.plan, plan_names, n=1)
+        hint = f", did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"plan: {query.plan!r} is not in this file{hint}")
+    if query.query_id in query_ids:
+        raise ValueError(f"query_id: {query.query_id} is there twice")
+    if queries and query.arrival_us < queries[-1].arrival_us:
+        raise ValueError(
+            f"arrival_us: {query.arrival_us} is before the query ahead of it "
+            f"({queries[-1].arrival_us}); queries are in arrival order"
+        )
+    query_ids.add(query.query_id)
