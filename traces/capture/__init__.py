@@ -1,0 +1,1 @@
+"""Capturing traces from engines, and importing recordings of others."""
