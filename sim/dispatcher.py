@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from sim.executor import Executor
-from sim.state import State
+from sim.state import NOWHERE, State
 
-BLOCKED = 1 << 60
+Entry = tuple[int, int, int, int]
+"""An allocation: root slot, query slot, limit, pipeline degree."""
 
 
 class Dispatcher:
@@ -21,45 +22,50 @@ class Dispatcher:
 
     ``cursor`` is the first place in the schedule that may be eligible; all before it are not.
     A query that loses an executor makes its own places eligible again, never another's.
+
+    Attributes:
+        free: free executors, in the order in which they became free.
+        has_holds: whether the schedule keeps free executors from queries that could use them.
     """
 
     def __init__(self, state: State, executors: Iterable[Executor]) -> None:
         self._state = state
         self.free: dict[Executor, None] = dict.fromkeys(executors)
-        """Free executors, in the order in which they became free."""
-        self._roots: list[int] = []
-        self._slots: list[int] = []
-        self._limits: list[int] = []
-        self._degrees: list[int] = []
+        self._is_one_node = len({executor.node for executor in self.free}) == 1
+        self._entries: Sequence[Entry] = ()
+        self._following: list[int] = []  # the next place of the same query, or NOWHERE
         self._holds: dict[int, int] = {}
+        self.has_holds = False
         self.cursor = 0
 
-    def set_schedule(self, entries: list[tuple[int, int, int, int]], holds: dict[int, int]) -> None:
+    def set_schedule(self, entries: Sequence[Entry], holds: dict[int, int]) -> None:
         """Replace the standing schedule.
 
         Args:
-            entries: root slot, query slot, limit and pipeline degree of each allocation.
+            entries: the allocations in order.
             holds: executors to keep, by query slot.
         """
         state = self._state
         position, direct, first = state.position, state.direct_limit, state.first_position
-        for root in self._roots:
-            position[root] = direct[root] = -1
-        for slot in self._slots:
-            first[slot] = -1
-        self._roots = [entry[0] for entry in entries]
-        self._slots = [entry[1] for entry in entries]
-        self._limits = [entry[2] for entry in entries]
-        self._degrees = [entry[3] for entry in entries]
+        for root, slot, _, _ in self._entries:
+            position[root], direct[root] = NOWHERE, -1
+            first[slot] = NOWHERE
+        self._entries = entries
+        self._following = [NOWHERE] * len(entries)
         self._holds = holds
+        self.has_holds = bool(holds)
         self.cursor = 0
+        last: dict[int, int] = {}
         for at, (root, slot, limit, _) in enumerate(entries):
-            if first[slot] < 0:
+            if first[slot] == NOWHERE:
                 # A completed task may be followed by another of the same pipeline without looking
                 # at the rest of the schedule, if this is where the query would look first.
                 first[slot] = at
                 direct[root] = limit
-            if position[root] < 0:
+            else:
+                self._following[last[slot]] = at
+            last[slot] = at
+            if position[root] == NOWHERE:
                 position[root] = at
 
     def forget(self, slot: int) -> None:
@@ -75,61 +81,78 @@ class Dispatcher:
         self.free[executor] = None
         self._state.num_local_free[executor.slot] += 1
         first = self._state.first_position[executor.slot]
-        if 0 <= first < self.cursor:
+        if first < self.cursor:
             self.cursor = first
 
-    def assign(self, claim: Callable[[Executor, int, int, int], None]) -> None:
+    def place_for(self, slot: int) -> Entry | None:
+        """Where an executor goes that alone just left the query in ``slot``, without holds.
+
+        The first eligible allocation, None if there is none. What ``assign`` would do, without
+        going through other queries' places: if others are free as well, nothing is eligible but
+        what this query now lacks, and the executor is the one that became free last.
+        """
+        state, entries, cursor = self._state, self._entries, self.cursor
+        next_task, num_tasks, held = state.next_task, state.num_tasks, state.num_held
+        at = state.first_position[slot]
+        while at < cursor:
+            entry = entries[at]
+            root = entry[0]
+            if next_task[root] < num_tasks[root] and held[slot] < entry[2]:
+                return entry
+            at = self._following[at]
+        for at in range(cursor, len(entries)):
+            entry = entries[at]
+            root = entry[0]
+            if next_task[root] < num_tasks[root] and held[entry[1]] < entry[2]:
+                self.cursor = at
+                return entry
+        self.cursor = len(entries)
+        return None
+
+    def assign(self, claim: Callable[[Executor, Entry], None]) -> list[Executor]:
         """Give free executors away until none is left or nothing is eligible.
 
-        ``claim(executor, root, slot, degree)`` must take a task of the root's pipeline and raise
-        the query's ``num_held``.
+        ``claim(executor, entry)`` must take a task of the root's pipeline and raise the query's
+        ``num_held``. Returns the executors, in the order in which they were given.
         """
-        state = self._state
+        state, entries = self._state, self._entries
         next_task, num_tasks, held = state.next_task, state.num_tasks, state.num_held
-        first_blocked = BLOCKED
-        at, end = self.cursor, len(self._roots)
-        while at < end and self.free:
-            root, slot, limit = self._roots[at], self._slots[at], self._limits[at]
+        given: list[Executor] = []
+        first_blocked = len(entries)
+        for at in range(self.cursor, len(entries)):
+            root, slot, limit, _ = entries[at]
             while next_task[root] < num_tasks[root] and held[slot] < limit:
+                if not self.free:
+                    self.cursor = min(at, first_blocked)
+                    return given
                 executor = self._choose(slot)
                 if executor is None:
-                    first_blocked = min(first_blocked, at)
+                    first_blocked = min(at, first_blocked)
                     break
-                claim(executor, root, slot, self._degrees[at])
-                if not self.free:
-                    break
-            else:
-                at += 1
-                continue
-            if self.free:
-                at += 1
-        self.cursor = min(at, first_blocked)
+                claim(executor, entries[at])
+                given.append(executor)
+        self.cursor = first_blocked
+        return given
 
     def _choose(self, slot: int) -> Executor | None:
         """Take the executor out of the pool that the query should get; None if all are held."""
-        chosen: Executor | None = None
-        if self._state.num_local_free[slot]:
-            for executor in reversed(self.free):
-                if executor.slot == slot:
-                    chosen = executor
-                    break
+        num_local_free = self._state.num_local_free
+        if num_local_free[slot]:
+            chosen = next(executor for executor in reversed(self.free) if executor.slot == slot)
+        elif not self._holds and self._is_one_node:
+            chosen = next(iter(self.free))
         else:
+            open_to_all = [executor for executor in self.free if not self._is_held(executor)]
+            if not open_to_all:
+                return None
             nodes = self._state.active[slot].nodes
-            for executor in self.free:
-                if self._is_held(executor):
-                    continue
-                if nodes == 0 or nodes >> executor.node & 1:
-                    chosen = executor
-                    break
-                if chosen is None:
-                    chosen = executor
-        if chosen is None:
-            return None
+            known = (executor for executor in open_to_all if nodes >> executor.node & 1)
+            chosen = next(known, open_to_all[0])
         del self.free[chosen]
         if chosen.slot >= 0:
-            self._state.num_local_free[chosen.slot] -= 1
+            num_local_free[chosen.slot] -= 1
         return chosen
 
     def _is_held(self, executor: Executor) -> bool:
-        hold = self._holds.get(executor.slot, 0) if self._holds else 0
+        hold = self._holds.get(executor.slot, 0)
         return hold > 0 and self._state.num_local_free[executor.slot] <= hold

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import simpy
+
+if TYPE_CHECKING:
+    from sim.pipelines import Pipeline
 
 NONE = -1
 
@@ -12,7 +17,7 @@ class Executor(simpy.Event):
 
     Attributes:
         index, node: its number and its machine.
-        root: slot of the pipeline that it works on or worked on last.
+        root, pipeline: slot of the pipeline that it works on or worked on last, and the pipeline.
         slot: slot of the query it works for or worked for last, -1: none in the system.
         task: index of the task.
         duration_us: of the task, without delay.
@@ -27,6 +32,7 @@ class Executor(simpy.Event):
         self.index = index
         self.node = node
         self.root = NONE
+        self.pipeline: Pipeline
         self.slot = NONE
         self.task = 0
         self.duration_us = 0

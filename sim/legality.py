@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from sim.dispatcher import Entry
 from sim.errors import InvalidSchedule
 from sim.schedule import Allocation, Hold, Schedule
 from sim.view import OperatorView, QueryView
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def checked_entries(
     schedule: Schedule | Iterable[Allocation], simulation: Simulation
-) -> tuple[list[tuple[int, int, int, int]], dict[int, int], int | None]:
+) -> tuple[list[Entry], dict[int, int], int | None]:
     """The schedule as (root slot, query slot, limit, degree) entries, holds by slot, and timer.
 
     Raises:
@@ -26,8 +27,8 @@ def checked_entries(
         if not isinstance(schedule, Iterable):
             _fail("R5", f"decide() returned {schedule!r}", "a Schedule or a list of Allocations")
         schedule = Schedule(list(schedule))
+    entries = _entries(schedule.allocations, simulation)
     limit = simulation.cluster.num_executors
-    entries = [_entry(allocation, simulation, limit) for allocation in schedule.allocations]
     holds = {}
     for hold in schedule.holds:
         if not isinstance(hold, Hold) or not isinstance(hold.query, QueryView):
@@ -45,7 +46,29 @@ def checked_entries(
     return entries, holds, None if until_us is None else int(until_us)
 
 
-def _entry(allocation: Allocation, simulation: Simulation, limit: int) -> tuple[int, int, int, int]:
+def _entries(allocations: Iterable[Allocation], simulation: Simulation) -> list[Entry]:
+    """Entries of all allocations. The common case is checked in line, as this is a hot path."""
+    state, limit = simulation.state, simulation.cluster.num_executors
+    is_ready, next_task, num_tasks = state.is_ready, state.next_task, state.num_tasks
+    entries = []
+    for allocation in allocations:
+        if type(allocation) is Allocation and type(operator := allocation.operator) is OperatorView:
+            query, count, degree = (
+                operator.query,
+                allocation.num_executors,
+                allocation.pipeline_degree,
+            )
+            if query.belongs_to(simulation) and type(count) is int and type(degree) is int:
+                slot = operator.slot
+                is_schedulable = is_ready[slot] and next_task[slot] < num_tasks[slot]
+                if is_schedulable and 1 <= count <= limit and degree >= 1:
+                    entries.append((slot, query.slot, count, degree))
+                    continue
+        entries.append(_entry(allocation, simulation, limit))
+    return entries
+
+
+def _entry(allocation: Allocation, simulation: Simulation, limit: int) -> Entry:
     if not isinstance(allocation, Allocation):
         _fail("R5", f"an entry is {allocation!r}", "Allocation(operator, num_executors)")
     operator = allocation.operator

@@ -18,7 +18,7 @@ from sim.cluster import Cluster
 from sim.memory import Memory
 from sim.state import ActiveQuery, State
 from sim.workload import has_fresh, wave_time
-from traces.cache import probe_cost_ns
+from traces.cache import probe_slowdown
 
 if TYPE_CHECKING:
     from sim.executor import Executor
@@ -37,8 +37,8 @@ class Pipeline:
         is_plain: whether that is all there is to know.
         transfer_us: per node, time per task to read and write intermediates there.
         probed_bytes: per member, state that its probes look up, 0 if it does not probe.
-        own_probe_ns: per member, cost of a probe with only that state in the cache.
         spill_bytes: per member, state that a task works on, which may have to go to disk.
+        warm_up_us: what an executor new to the query pays, unless the root's profile carries it.
         grown_bytes: operator slots and the bytes they hold once all tasks are done.
         num_running_on: executors per node.
         tasks_on: completed tasks per node.
@@ -53,12 +53,12 @@ class Pipeline:
         "is_plain",
         "members",
         "num_running_on",
-        "own_probe_ns",
         "probed_bytes",
         "spill_bytes",
         "tasks_on",
         "total_probed_bytes",
         "transfer_us",
+        "warm_up_us",
     )
 
     def __init__(self, active: ActiveQuery, members: tuple[int, ...], num_nodes: int) -> None:
@@ -72,10 +72,10 @@ class Pipeline:
             else [sum(parts) for parts in zip(*self.base_us, strict=True)]
         )
         self.is_plain = True
+        self.warm_up_us = 0
         self.grown_bytes: list[tuple[int, int]] = []
         self.transfer_us = [0.0] * num_nodes
         self.probed_bytes: list[int] = [0] * len(members)
-        self.own_probe_ns: list[float] = [1.0] * len(members)
         self.total_probed_bytes = 0
         self.spill_bytes: list[float] = [0.0] * len(members)
         self.num_running_on = [0] * num_nodes
@@ -121,15 +121,25 @@ class CostModel:
 
         ``started``: pipelines by root slot, to see on which nodes producers ran.
         """
-        compiled = pipeline.active.compiled
+        compiled, root = pipeline.active.compiled, pipeline.members[0]
+        if not (compiled.has_waves[root] and has_fresh(compiled.plan.operators[root])):
+            pipeline.warm_up_us = self.cluster.warm_up_us
         pipeline.is_plain = self.is_plain and not any(
             compiled.has_waves[o] or compiled.contention[o] for o in pipeline.members
         )
         if self.is_plain:
             return
         self._prepare_state(pipeline)
-        for producer, is_cut in _outside_inputs(pipeline):
-            self._add_read(pipeline, producer, is_cut, started)
+        for member in pipeline.members:
+            for producer in compiled.streaming_producers[member]:
+                if producer not in pipeline.members:
+                    num_bytes = pipeline.active.output_bytes(producer)
+                    self._add_read(pipeline, producer, num_bytes, started, is_cut=True)
+            for producer in compiled.breaking_producers[member]:
+                # A probe reads the table that it looks up, anything else the output.
+                is_table = compiled.is_probe[member]
+                read = pipeline.active.state_bytes if is_table else pipeline.active.output_bytes
+                self._add_read(pipeline, producer, read(producer), started, is_cut=False)
         last = pipeline.members[-1]
         if compiled.has_streaming_output[last]:
             self._add_transfer(
@@ -146,7 +156,6 @@ class CostModel:
                 probed = sum(map(active.state_bytes, compiled.breaking_producers[operator]))
             if cluster.cache_bytes is not None:
                 pipeline.probed_bytes[at] = probed
-                pipeline.own_probe_ns[at] = probe_cost_ns(probed, cluster.cache_bytes)
             if cluster.memory_bytes is not None:
                 pipeline.spill_bytes[at] = (held + probed) / num_tasks
                 if operator == pipeline.members[-1] and compiled.has_streaming_output[operator]:
@@ -159,20 +168,21 @@ class CostModel:
         self,
         pipeline: Pipeline,
         producer: int,
-        is_cut: bool,
+        num_bytes: int,
         started: Mapping[int, Pipeline],
+        *,
+        is_cut: bool,
     ) -> None:
-        """Reading a completed producer's output: from memory if cut, by network if elsewhere."""
+        """Reading from a completed producer: from memory if cut, by network if elsewhere."""
         active, cluster = pipeline.active, self.cluster
-        total = active.output_bytes(producer)
         source = started[self._state.root[active.base_slot + producer]]
         for node in range(cluster.num_nodes):
             remote = 0.0
-            if cluster.network_bytes_per_s is not None:
+            if cluster.network_bytes_per_s is not None and cluster.num_nodes > 1:
                 remote = 1.0 - source.tasks_on[node] / len(source.fused_us)
-                self._add_transfer(pipeline, total * remote, cluster.network_bytes_per_s, node)
+                self._add_transfer(pipeline, num_bytes * remote, cluster.network_bytes_per_s, node)
             if is_cut:
-                here = total * (1.0 - remote)
+                here = num_bytes * (1.0 - remote)
                 self._add_transfer(pipeline, here, cluster.intermediate_bytes_per_s, node)
 
     def _add_transfer(
@@ -185,25 +195,26 @@ class CostModel:
         for at in range(self.cluster.num_nodes) if node is None else (node,):
             pipeline.transfer_us[at] += per_task
 
-    def occupy(self, executor: Executor, pipeline: Pipeline) -> None:
-        """Count an executor that starts to work on a pipeline."""
-        node = executor.node
+    def occupy(self, executor: Executor) -> None:
+        """Count an executor that starts to work on its pipeline."""
+        pipeline, node = executor.pipeline, executor.node
         self.num_busy_on[node] += 1
         if pipeline.num_running_on[node] == 0:
             self.cached_bytes[node] += pipeline.total_probed_bytes
         pipeline.num_running_on[node] += 1
 
-    def vacate(self, executor: Executor, pipeline: Pipeline) -> None:
-        """Count an executor that stops working on a pipeline."""
-        node = executor.node
+    def vacate(self, executor: Executor) -> None:
+        """Count an executor that stops working on its pipeline."""
+        pipeline, node = executor.pipeline, executor.node
         self.num_busy_on[node] -= 1
         pipeline.num_running_on[node] -= 1
         if pipeline.num_running_on[node] == 0:
             self.cached_bytes[node] -= pipeline.total_probed_bytes
 
-    def duration_us(self, pipeline: Pipeline, task: int, executor: Executor, num_held: int) -> int:
-        """Time of a task without delays, with ``num_held`` executors on its query, µs."""
+    def duration_us(self, executor: Executor, num_held: int) -> int:
+        """Time of an executor's task, with ``num_held`` executors on its query, without delay."""
         cluster, node = self.cluster, executor.node
+        pipeline, task = executor.pipeline, executor.task
         compiled = pipeline.active.compiled
         others = num_held - 1
         scalability = 1.0 + cluster.coherency * num_held * others
@@ -213,16 +224,14 @@ class CostModel:
         total = pipeline.transfer_us[node]
         for at, operator in enumerate(pipeline.members):
             if compiled.has_waves[operator]:
-                total += self._wave_us(pipeline, at, task, executor, num_held)
+                total += self._wave_us(executor, at, num_held)
                 continue
             time = pipeline.base_us[at][task] * (
                 scalability + compiled.contention[operator] * others
             )
             time *= 1.0 + interference * compiled.memory_boundness[operator]
-            if pipeline.probed_bytes[at]:
-                assert cluster.cache_bytes is not None
-                shared = probe_cost_ns(self.cached_bytes[node], cluster.cache_bytes)
-                time *= shared / pipeline.own_probe_ns[at]
+            if (own := pipeline.probed_bytes[at]) and cluster.cache_bytes is not None:
+                time *= probe_slowdown(own, self.cached_bytes[node], cluster.cache_bytes)
             if misfit > 0.0 and pipeline.spill_bytes[at]:
                 time += self._spill_us(pipeline.spill_bytes[at] * misfit, node, time)
             total += time
@@ -234,9 +243,8 @@ class CostModel:
         extra = 2.0 * spilled_bytes / bandwidth * US_PER_S
         return min(extra, time_us * (self.cluster.max_spill_factor - 1.0))
 
-    def _wave_us(
-        self, pipeline: Pipeline, at: int, task: int, executor: Executor, num_held: int
-    ) -> float:
+    def _wave_us(self, executor: Executor, at: int, num_held: int) -> float:
+        pipeline, task = executor.pipeline, executor.task
         active = pipeline.active
         operator = pipeline.members[at]
         recorded = active.compiled.plan.operators[operator]
@@ -248,32 +256,14 @@ class CostModel:
             total += wave_time(recorded, num_held, executor.wave, uniform[index])
         return total * active.query.time_factor
 
-    def move_us(self, pipeline: Pipeline, node: int) -> int:
-        """Delay of an executor that comes to a query: the move, and a warm-up no profile carries.
-
-        Call before the node is marked as one where the query runs.
-        """
+    def move(self, pipeline: Pipeline, node: int) -> int:
+        """Bring an executor of a node to a query; the delay it pays: move, and warm-up, µs."""
         cluster, active = self.cluster, pipeline.active
-        is_across = active.nodes != 0 and not active.nodes >> node & 1
         delay = cluster.move_delay_us
+        is_across = active.nodes and not active.nodes >> node & 1
         if is_across and cluster.move_across_delay_us is not None:
             delay = cluster.move_across_delay_us
-        root = pipeline.members[0]
-        if active.compiled.has_waves[root] and has_fresh(active.compiled.plan.operators[root]):
-            return delay
-        return delay + cluster.warm_up_us
-
-
-def _outside_inputs(pipeline: Pipeline) -> list[tuple[int, bool]]:
-    """Producers outside a pipeline that its members read, and whether that edge was cut."""
-    compiled = pipeline.active.compiled
-    return [
-        (producer, is_cut)
-        for operator in pipeline.members
-        for producers, is_cut in (
-            (compiled.streaming_producers[operator], True),
-            (compiled.breaking_producers[operator], False),
-        )
-        for producer in producers
-        if producer not in pipeline.members
-    ]
+        delay += pipeline.warm_up_us
+        active.nodes |= 1 << node
+        active.delay_us += delay
+        return delay

@@ -46,7 +46,7 @@ class Progress:
         self.state.add(active)
         return active
 
-    def start_pipeline(self, root: int, slot: int, degree: int) -> None:
+    def start_pipeline(self, root: int, slot: int, degree: int, now_us: int) -> Pipeline:
         """Start the pipeline of up to ``degree`` operators whose root is at slot ``root``."""
         state, active = self.state, self.state.active[slot]
         base = active.base_slot
@@ -56,10 +56,13 @@ class Progress:
             state.root[base + member] = root
         self.costs.prepare(pipeline, self.pipelines)
         self.pipelines[root] = pipeline
+        if active.start_us < 0:
+            active.start_us = now_us
+        return pipeline
 
-    def track_task(self, executor: Executor, pipeline: Pipeline) -> None:
+    def track_task(self, executor: Executor) -> None:
         """Note where a task ran and what it leaves in memory; call before ``num_done`` rises."""
-        node = executor.node
+        pipeline, node = executor.pipeline, executor.node
         pipeline.tasks_on[node] += 1
         if pipeline.grown_bytes:
             done, total = self.state.num_done[executor.root], len(pipeline.fused_us)

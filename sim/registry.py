@@ -155,7 +155,8 @@ def _from_file(text: str) -> Callable[..., Scheduler]:
     if not Path(path).is_file():
         raise UnknownScheduler(f"no file {path!r} for scheduler {text!r}")
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 import traceback
+from pathlib import Path
 
 from sim.cluster import Cluster
 from sim.errors import InvalidSchedule, SchedulerError
@@ -74,5 +74,5 @@ def simulate(
 
 def _blame(name: str, error: Exception) -> str:
     place = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{os.path.basename(place.filename)}:{place.lineno}"
+    where = f"{Path(place.filename).name}:{place.lineno}"
     return f"scheduler {name!r} raised {type(error).__name__}: {error} ({where})"

@@ -9,12 +9,13 @@ re-armed events with a callback, because a process per work order is four times 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import simpy
 from simpy.events import EventPriority
 
 from sim.cluster import Cluster
-from sim.dispatcher import Dispatcher
+from sim.dispatcher import Dispatcher, Entry
 from sim.errors import Stalled
 from sim.events import Event
 from sim.executor import Executor
@@ -75,6 +76,7 @@ class Simulation:
         self.state = State()
         self.progress = Progress(trace, cluster, seed, self.state, self.history)
         self._environment = simpy.Environment()
+        self._schedule = self._environment.schedule
         self._finished: list[Executor] = []
         self._finish_callbacks = [self._finished.append]
         self._executors = [
@@ -85,7 +87,8 @@ class Simulation:
         self.view = ClusterView(self)
         self._is_sticky = cluster.release == "pipeline"
         self._is_tracked = cluster.memory_bytes is not None or cluster.num_nodes > 1
-        self._claimed: list[Executor] = []
+        self._is_contextual = self._is_tracked or not self.progress.costs.is_plain
+        self._going_on: list[Executor] = []
         self._num_idle_timers = 0
         self._is_arrival_due = self._is_timer_due = self._is_awaiting = False
         self._timer: simpy.Event | None = None
@@ -130,58 +133,75 @@ class Simulation:
         self._give_executors()
 
     def _advance(self) -> bool:
-        """Run to the next instant that needs more than one executor going on; False at the end.
+        """Run to the next instant that may be a scheduling event; False at the end.
 
-        This is the hot loop, one turn per task. An executor that completes alone goes on with its
-        pipeline at once, where that is what the standing schedule would give it.
+        This is the hot loop, one turn per task. An executor that completes alone goes on at once,
+        as the standing schedule says, where nothing is to be decided and nobody is held back: with
+        its own pipeline if that is what it would be given anyway, else where the dispatcher says.
         """
-        peek, step = self._environment.peek, self._environment.step
-        arm, callbacks, finished = (
-            self._environment.schedule,
-            self._finish_callbacks,
-            self._finished,
-        )
-        state, pipelines = self.state, self.progress.pipelines
+        peek, step, arm = self._environment.peek, self._environment.step, self._schedule
+        finished, callbacks = self._finished, self._finish_callbacks
+        state, costs, dispatcher = self.state, self.progress.costs, self.dispatcher
         next_task, num_tasks, num_done = state.next_task, state.num_tasks, state.num_done
-        busy_us, num_held = state.busy_us, state.num_held
+        busy_us, num_held, is_dry_noted = state.busy_us, state.num_held, state.is_dry_noted
         position, direct_limit = state.position, state.direct_limit
-        duration_us = self.progress.costs.duration_us
-        cursor, is_sticky = self.dispatcher.cursor, self._is_sticky
+        is_sticky, is_contextual = self._is_sticky, self._is_contextual
         is_tracked, is_logged = self._is_tracked, self.events is not None
-        while (now := peek()) != simpy.core.Infinity:
+        cursor, is_free_to_go = dispatcher.cursor, not dispatcher.has_holds
+        infinity = simpy.core.Infinity
+        now: Any = peek()
+        while now != infinity:
             step()
-            if peek() != now and len(finished) == 1:
+            upcoming = peek()
+            if upcoming != now and len(finished) == 1:
                 executor = finished[0]
-                root = executor.root
-                task = next_task[root]
-                if task < num_tasks[root] and (
-                    is_sticky
-                    or (position[root] <= cursor and num_held[executor.slot] <= direct_limit[root])
-                ):
+                root, slot = executor.root, executor.slot
+                task, total = next_task[root], num_tasks[root]
+                goes_on = task < total and (
+                    is_sticky or (position[root] <= cursor and num_held[slot] <= direct_limit[root])
+                )
+                is_undecided = task == total and not (
+                    is_dry_noted[root] and num_done[root] + 1 < total
+                )
+                if goes_on or (is_free_to_go and not is_undecided):
                     finished.clear()
-                    pipeline = pipelines[root]
                     if is_tracked:
-                        self.progress.track_task(executor, pipeline)
+                        self.progress.track_task(executor)
                     if is_logged:
-                        self._log_task(int(now), "finish", executor)
+                        self._log_task(now, "finish", executor)
                     busy_us[root] += executor.duration_us
                     num_done[root] += 1
-                    next_task[root] = task + 1
-                    executor.task = task
-                    executor.wave = REST
-                    if pipeline.is_plain:
-                        duration = pipeline.fused_us[task]
+                    if goes_on:
+                        next_task[root] = task + 1
+                        executor.task, executor.wave, executor.delay_us = task, REST, 0
                     else:
-                        duration = duration_us(pipeline, task, executor, num_held[executor.slot])
+                        num_held[slot] -= 1
+                        if is_contextual:
+                            costs.vacate(executor)
+                        place = dispatcher.place_for(slot)
+                        cursor = dispatcher.cursor
+                        if place is None:
+                            dispatcher.add_free(executor)
+                            now = upcoming
+                            continue
+                        self.now_us = now
+                        self._claim(executor, place)
+                    pipeline = executor.pipeline
+                    if pipeline.is_plain:
+                        duration = pipeline.fused_us[executor.task]
+                    else:
+                        duration = costs.duration_us(executor, num_held[executor.slot])
                     executor.duration_us = duration
                     executor.callbacks = callbacks
+                    duration += executor.delay_us
                     arm(executor, COMPLETION, duration)
                     if is_logged:
-                        self._log_task(int(now), "start", executor)
+                        self._log_task(now, "start", executor)
+                    now = upcoming if upcoming < now + duration else now + duration
                     continue
             while peek() == now:
                 step()
-            self.now_us = int(now)
+            self.now_us = now
             return True
         return False
 
@@ -204,23 +224,26 @@ class Simulation:
         self._finished.clear()
         for executor in executors:
             root = executor.root
-            pipeline = progress.pipelines[root]
             if self._is_tracked:
-                progress.track_task(executor, pipeline)
+                progress.track_task(executor)
             if self.events is not None:
                 self._log_task(self.now_us, "finish", executor)
+            if self._is_contextual:
+                progress.costs.vacate(executor)
             state.busy_us[root] += executor.duration_us
             state.num_done[root] += 1
             state.num_held[executor.slot] -= 1
-            progress.costs.vacate(executor, pipeline)
+        freed = []
         for executor in executors:
             if self._is_sticky and state.next_task[executor.root] < state.num_tasks[executor.root]:
                 executor.wave, executor.delay_us = REST, 0
                 self._take_task(executor)
+                self._going_on.append(executor)
             else:
                 self.dispatcher.add_free(executor)
+                freed.append(executor.root)
         is_event = False
-        for root in dict.fromkeys(executor.root for executor in executors):
+        for root in dict.fromkeys(freed):
             if state.num_done[root] == state.num_tasks[root]:
                 active = progress.complete_pipeline(root)
                 is_event = True
@@ -242,49 +265,50 @@ class Simulation:
 
     def _give_executors(self) -> None:
         """Give free executors away, then fix the durations of all that starts at this instant."""
+        claimed = self._going_on
         if self.dispatcher.free:
-            self.dispatcher.assign(self._claim)
-        for executor in self._claimed:
-            pipeline = self.progress.pipelines[executor.root]
-            if pipeline.is_plain:
-                duration = pipeline.fused_us[executor.task]
-            else:
-                duration = self.progress.costs.duration_us(
-                    pipeline, executor.task, executor, self.state.num_held[executor.slot]
-                )
-            executor.duration_us = duration
-            executor.callbacks = self._finish_callbacks
-            self._environment.schedule(executor, COMPLETION, executor.delay_us + duration)
-            if self.events is not None:
-                self._log_task(self.now_us, "start", executor)
-        self._claimed.clear()
+            claimed += self.dispatcher.assign(self._claim)
+        for executor in claimed:
+            self._start(executor)
+        claimed.clear()
 
-    def _claim(self, executor: Executor, root: int, slot: int, degree: int) -> None:
-        """An executor that the dispatcher has chosen starts to work on a pipeline."""
-        progress, active = self.progress, self.state.active[slot]
-        if root not in progress.pipelines:
-            progress.start_pipeline(root, slot, degree)
-        if executor.slot != slot:
-            executor.wave = FRESH
-            executor.delay_us = progress.costs.move_us(progress.pipelines[root], executor.node)
-            active.delay_us += executor.delay_us
-        else:
+    def _claim(self, executor: Executor, place: Entry) -> None:
+        """An executor that the dispatcher has chosen takes the next task of a pipeline."""
+        root, slot, _, degree = place
+        pipeline = self.progress.pipelines.get(root)
+        if pipeline is None:
+            pipeline = self.progress.start_pipeline(root, slot, degree, self.now_us)
+        if executor.slot == slot:
             executor.wave = REST if executor.root == root else FIRST
             executor.delay_us = 0
-        executor.slot, executor.root = slot, root
-        active.nodes |= 1 << executor.node
-        if active.start_us < 0:
-            active.start_us = self.now_us
+        else:
+            executor.wave = FRESH
+            executor.delay_us = self.progress.costs.move(pipeline, executor.node)
+            executor.slot = slot
+        executor.root, executor.pipeline = root, pipeline
         self._take_task(executor)
 
     def _take_task(self, executor: Executor) -> None:
-        root = executor.root
-        executor.task = self.state.next_task[root]
-        self.state.next_task[root] += 1
-        self.state.num_held[executor.slot] += 1
-        self.progress.costs.occupy(executor, self.progress.pipelines[root])
-        self._claimed.append(executor)
-        self._num_idle_timers = 0
+        state, root = self.state, executor.root
+        executor.task = task = state.next_task[root]
+        state.next_task[root] = task + 1
+        state.num_held[executor.slot] += 1
+        if self._is_contextual:
+            self.progress.costs.occupy(executor)
+
+    def _start(self, executor: Executor) -> None:
+        """Fix how long an executor's task takes, and when it will be done."""
+        pipeline = executor.pipeline
+        if pipeline.is_plain:
+            duration = pipeline.fused_us[executor.task]
+        else:
+            num_held = self.state.num_held[executor.slot]
+            duration = self.progress.costs.duration_us(executor, num_held)
+        executor.duration_us = duration
+        executor.callbacks = self._finish_callbacks
+        self._schedule(executor, COMPLETION, executor.delay_us + duration)
+        if self.events is not None:
+            self._log_task(self.now_us, "start", executor)
 
     def _arm_arrival(self) -> None:
         if self._next_query is not None:
@@ -319,7 +343,7 @@ class Simulation:
         event = simpy.Event(self._environment)
         event._ok, event._value = True, None
         event.callbacks = [callback]
-        self._environment.schedule(event, priority, time_us - int(self._environment.now))
+        self._schedule(event, priority, time_us - int(self._environment.now))
         return event
 
     def _stall_message(self) -> str:
@@ -331,7 +355,7 @@ class Simulation:
         )
 
     def _log_task(self, time_us: int, kind: str, executor: Executor) -> None:
-        pipeline = self.progress.pipelines[executor.root]
+        pipeline = executor.pipeline
         assert self.events is not None
         self.events.append(
             Event(

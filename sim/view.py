@@ -155,6 +155,12 @@ class QueryView:
         return self._simulation.now_us - self.arrival_us
 
     @property
+    def busy_us(self) -> int:
+        """Executor time of its completed work orders, without delays, µs."""
+        base = self._active.base_slot
+        return sum(self._simulation.state.busy_us[base : base + len(self.operators)])
+
+    @property
     def is_started(self) -> bool:
         """Whether any work order has been started."""
         return self._active.start_us >= 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -75,33 +76,24 @@ class CompiledPlan:
 
     def draw(self, query: Query, raw_counts: Sequence[int], seed: int) -> Draw:
         """Base times of all work orders, from (seed, query, operator, index) alone (R8)."""
-        counts = np.asarray(raw_counts, np.int64)
-        starts = np.cumsum(counts) - counts
-        total = int(counts.sum())
-        operator = np.repeat(np.arange(self.num_operators), counts)
-        key = np.array([seed, query.query_id], np.uint64)
-        uniform = (np.random.Philox(key=key).random_raw(total) >> np.uint64(32)).astype(np.int64)
-        index = (uniform * self._lengths[operator]) >> 32
-        is_exact = counts == self._lengths
-        if query.size_factor == 1.0 and is_exact.any():
-            position = np.arange(total) - starts[operator]
-            index = np.where(is_exact[operator], position, index)
-        times = self._times[self._offsets[operator] + index]
+        is_recorded = query.size_factor == 1.0 and list(raw_counts) == self._lengths.tolist()
+        if is_recorded and not any(self.has_waves):
+            times, uniform = self._times, None
+        else:
+            times, uniform = self._resample(query, np.asarray(raw_counts, np.int64), seed)
         if query.time_factor != 1.0:
             times = np.maximum(np.rint(times * query.time_factor).astype(np.int64), 1)
+        bounds = list(itertools.accumulate(raw_counts, initial=0))
         if self.batch > 1:
-            first = np.concatenate(
-                [
-                    np.arange(start, start + count, self.batch)
-                    for start, count in zip(starts.tolist(), raw_counts, strict=True)
-                ]
-            )
+            spans = itertools.pairwise(bounds)
+            first = [at for low, high in spans for at in range(low, high, self.batch)]
             times = np.add.reduceat(times, first)
-            uniform = uniform[first]
-            counts = -(-counts // self.batch)
-        bounds = np.concatenate(([0], np.cumsum(counts))).tolist()
-        flat, flat_uniform = times.tolist(), uniform.tolist()
-        ranges = list(zip(bounds, bounds[1:], strict=False))
+            uniform = None if uniform is None else uniform[first]
+            counts = [-(-count // self.batch) for count in raw_counts]
+            bounds = list(itertools.accumulate(counts, initial=0))
+        flat = times.tolist()
+        flat_uniform = uniform.tolist() if uniform is not None and any(self.has_waves) else []
+        ranges = list(itertools.pairwise(bounds))
         return Draw(
             base_us=[flat[low:high] for low, high in ranges],
             uniform=[
@@ -109,6 +101,21 @@ class CompiledPlan:
                 for (low, high), has_waves in zip(ranges, self.has_waves, strict=True)
             ],
         )
+
+    def _resample(
+        self, query: Query, counts: np.ndarray, seed: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Recorded times and the 32-bit numbers that chose them, for all work orders in a row."""
+        total = int(counts.sum())
+        operator = np.repeat(np.arange(self.num_operators), counts)
+        key = np.array([seed, query.query_id], np.uint64)
+        uniform = (np.random.Philox(key=key).random_raw(total) >> np.uint64(32)).astype(np.int64)
+        index = (uniform * self._lengths[operator]) >> 32
+        if query.size_factor == 1.0:
+            starts = np.cumsum(counts) - counts
+            is_exact = counts == self._lengths
+            index = np.where(is_exact[operator], np.arange(total) - starts[operator], index)
+        return self._times[self._offsets[operator] + index], uniform
 
 
 class Draw:

@@ -13,7 +13,7 @@ import pytest
 
 import traces
 from traces import Edge, TraceError
-from traces.cache import PROBE_CURVE, probe_cost_ns
+from traces.cache import PROBE_CURVE, probe_cost_ns, probe_slowdown
 from traces.capture import duckdb as capture
 from traces.capture.duckdb_draft import DraftPlan, hash_table_bytes
 from traces.capture.duckdb_estimates import integer_times, to_plans
@@ -303,9 +303,17 @@ def test_probes_are_recorded_as_if_alone_in_the_cache() -> None:
     probes = [item for item in plan.operators if item.draft.kind == "probe"]
     assert sorted(states) != states or states[0] != states[1]
     for probe, own in zip(probes, reversed(states), strict=True):
-        factor = probe_cost_ns(own, 32 << 20) / probe_cost_ns(sum(states), 32 << 20)
-        assert factor < 1
-        assert probe.work_us == pytest.approx(1e6 * probe.draft.time_s * factor)
+        slowdown = probe_slowdown(own, sum(states), 32 << 20)
+        assert slowdown > 1
+        assert probe.work_us == pytest.approx(1e6 * probe.draft.time_s / slowdown)
+
+
+def test_tables_that_fit_together_or_in_a_private_cache_are_not_slowed() -> None:
+    cache = 32 << 20
+    assert probe_slowdown(8 << 20, cache, cache) == 1.0
+    assert probe_slowdown(1 << 20, 10 * cache, cache) == 1.0
+    alone, shared = probe_cost_ns(8 << 20, cache), probe_cost_ns(16 << 20, cache)
+    assert probe_slowdown(8 << 20, 2 * cache, cache) == shared / alone > 1.0
 
 
 def test_probe_curve() -> None:

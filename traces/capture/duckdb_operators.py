@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from traces.cache import probe_cost_ns
+from traces.cache import probe_slowdown
 from traces.capture.duckdb_draft import DraftOperator, DraftPlan
 from traces.capture.duckdb_log import LogEvent, PipelineTimes, measure_pipelines
 from traces.capture.duckdb_plan import CACHE_BYTES, draft_plan
@@ -207,7 +207,6 @@ def _to_own_cache(plan: MeasuredPlan) -> None:
         together = sum(states.get(index, 0) for index in chain)
         for index in chain:
             if index in states:
-                own_ns = probe_cost_ns(states[index], CACHE_BYTES)
-                factor = own_ns / probe_cost_ns(together, CACHE_BYTES)
+                slowdown = probe_slowdown(states[index], together, CACHE_BYTES)
                 operator = plan.operators[index]
-                operator.work_order_us = [time * factor for time in operator.work_order_us]
+                operator.work_order_us = [time / slowdown for time in operator.work_order_us]

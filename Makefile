@@ -1,0 +1,41 @@
+# Each target sets up what it needs in .venv by itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+
+.PHONY: demo test check format bench results clean
+
+demo: $(VENV)/installed  ## compare schedulers on the shipped trace
+	$(BIN)/lsched compare tpch --schedulers fifo,fair,weighted-fair:alpha=-1,stride,srpt:size=history+share=2,oracle-srpt \
+		--load 0.8 --scale 10 --seeds 3 --cluster inmemory-32 --out out/demo
+
+test: $(VENV)/installed-dev  ## run all tests
+	$(BIN)/python -m pytest --numprocesses 2
+
+check: $(VENV)/installed-dev  ## format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/installed  ## speed of the simulator
+	$(BIN)/python benchmarks/engine.py
+
+clean:
+	rm -rf $(VENV) out build *.egg-info
+
+$(VENV)/created:
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/installed: $(VENV)/created pyproject.toml constraints.txt
+	$(INSTALL) .
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(INSTALL) .[dev,capture]
+	touch $@

@@ -1,0 +1,142 @@
+"""How fast the simulator is: work orders per second, growth, memory, against a bare heap.
+
+Run with ``make bench``. Each figure is the median of several runs in one process; machines differ
+and vary, so compare the ratios.
+"""
+
+from __future__ import annotations
+
+import heapq
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+import sim
+from traces import Edge, Operator, Plan, Query, Trace
+
+REPEATS = 5
+EXECUTORS = 50
+PLAIN = sim.Cluster(executors_per_node=EXECUTORS, move_delay_us=2_000_000)
+FULL = sim.preset("warehouse-4x16").replace(
+    work_orders_per_batch=1, memory_bytes=2_000_000, move_delay_us=2_000, spill_bytes_per_s=10**9
+)
+
+
+def synthetic(num_queries: int, *, with_state: bool = False) -> Trace:
+    """Queries of about 500 work orders of about 3 s, at an offered load of 0.5."""
+    generator = np.random.default_rng(0)
+    plans = tuple(_plan(f"p{index}", generator, with_state) for index in range(20))
+    work = sum(plan.work_us for plan in plans) / len(plans)
+    gap = work / (0.5 * EXECUTORS)
+    arrivals = np.cumsum(generator.exponential(gap, num_queries)).astype(int).tolist()
+    queries = tuple(
+        Query(query_id=index, plan=plans[index % len(plans)].name, arrival_us=arrival)
+        for index, arrival in enumerate(arrivals)
+    )
+    return Trace(name="synthetic", plans=plans, queries=queries)
+
+
+def _plan(name: str, generator: np.random.Generator, with_state: bool) -> Plan:
+    """Scan and build, scan and probe, aggregate; as five stages, or as three pipelines."""
+    kinds = ("scan", "build", "scan", "probe", "aggregate") if with_state else ("stage",) * 5
+    count = int(generator.integers(60, 140))
+    operators = tuple(
+        Operator(
+            kind=kind,
+            num_work_orders=count,
+            work_order_us=tuple(generator.integers(1_000_000, 5_000_000, count).tolist()),
+            output_bytes=50_000 if with_state else 0,
+            state_bytes=100_000 if kind in ("build", "aggregate") else 0,
+        )
+        for kind in kinds
+    )
+    breaking = (not with_state, True, not with_state, not with_state)
+    ends = ((0, 1), (1, 3), (2, 3), (3, 4))
+    edges = tuple(Edge(*end, is_breaking) for end, is_breaking in zip(ends, breaking, strict=True))
+    return Plan(name=name, operators=operators, edges=edges)
+
+
+def work_orders_per_s(trace: Trace, scheduler: str, cluster: sim.Cluster) -> float:
+    """Median over repeats."""
+
+    def once() -> float:
+        summary = sim.simulate(trace, scheduler, cluster=cluster).summary()
+        return summary["num_work_orders"] / summary["wall_s"]
+
+    return statistics.median(once() for _ in range(REPEATS))
+
+
+def heap_per_s(num_events: int = 200_000) -> float:
+    """A bare ``heapq`` loop: pop the next completion, push the following one."""
+
+    def once() -> float:
+        heap = [(1000 + 7 * index, index, index) for index in range(EXECUTORS)]
+        heapq.heapify(heap)
+        counter = EXECUTORS
+        started = time.perf_counter()
+        for _ in range(num_events):
+            now, _, executor = heapq.heappop(heap)
+            counter += 1
+            heapq.heappush(heap, (now + 1000 + counter % 997, counter, executor))
+        return num_events / (time.perf_counter() - started)
+
+    return statistics.median(once() for _ in range(REPEATS))
+
+
+def growth(num_queries: int) -> None:
+    """One large run in this process; prints work orders, seconds and peak memory in MB."""
+    trace = synthetic(num_queries)
+    summary = sim.simulate(trace, "fifo", cluster=PLAIN).summary()
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(int(summary["num_work_orders"]), summary["wall_s"], peak_mb)
+
+
+def main() -> None:
+    """Print all figures."""
+    heap = heap_per_s()
+    print(f"bare heapq loop             {heap / 1e6:6.2f} M events/s")
+    plain, full = synthetic(200), synthetic(200, with_state=True)
+    cases: list[tuple[str, Callable[[], float]]] = [
+        ("fifo, plain", lambda: work_orders_per_s(plain, "fifo", PLAIN)),
+        ("fair, plain", lambda: work_orders_per_s(plain, "fair", PLAIN)),
+        ("fifo, all of R9, 4 nodes", lambda: work_orders_per_s(full, "fifo", FULL)),
+        ("fair, all of R9, 4 nodes", lambda: work_orders_per_s(full, "fair", FULL)),
+    ]
+    for name, measure in cases:
+        rate = measure()
+        print(f"{name:27} {rate / 1e6:6.2f} M work orders/s, {rate / heap:.2f} x heapq")
+    small = _growth_in_a_process(200)
+    large = _growth_in_a_process(8_000)
+    ratio = (large[1] / large[0]) / (small[1] / small[0])
+    print(f"{large[0] / 1e6:.1f} M work orders: {ratio:.2f} x linear growth from {small[0] / 1e6:.1f} M")
+    print(f"peak memory {large[2]:.0f} MB")
+
+
+def _growth_in_a_process(num_queries: int) -> tuple[float, float, float]:
+    runs = [
+        tuple(
+            map(
+                float,
+                subprocess.run(
+                    [sys.executable, __file__, str(num_queries)],
+                    check=True,
+                    capture_output=True,
+                    text=True,
+                ).stdout.split(),
+            )
+        )
+        for _ in range(3)
+    ]
+    return sorted(runs, key=lambda run: run[1])[1]  # type: ignore[return-value]
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        growth(int(sys.argv[1]))
+    else:
+        main()
