@@ -42,9 +42,14 @@ def synthetic(num_queries: int, *, with_state: bool = False) -> Trace:
 
 
 def _plan(name: str, generator: np.random.Generator, with_state: bool) -> Plan:
-    """Scan and build, scan and probe, aggregate; as five stages, or as three pipelines."""
-    kinds = ("scan", "build", "scan", "probe", "aggregate") if with_state else ("stage",) * 5
-    count = int(generator.integers(60, 140))
+    """Four stages (two leaves, a join, an aggregate), or the same in pipelines with state."""
+    if with_state:
+        kinds = ("scan", "build", "scan", "probe", "aggregate")
+        edges = (Edge(0, 1, False), Edge(1, 3, True), Edge(2, 3, False), Edge(3, 4, False))
+    else:
+        kinds = ("stage",) * 4
+        edges = (Edge(0, 2), Edge(1, 2), Edge(2, 3))
+    count = int(generator.integers(350, 650)) // len(kinds)
     operators = tuple(
         Operator(
             kind=kind,
@@ -55,9 +60,6 @@ def _plan(name: str, generator: np.random.Generator, with_state: bool) -> Plan:
         )
         for kind in kinds
     )
-    breaking = (not with_state, True, not with_state, not with_state)
-    ends = ((0, 1), (1, 3), (2, 3), (3, 4))
-    edges = tuple(Edge(*end, is_breaking) for end, is_breaking in zip(ends, breaking, strict=True))
     return Plan(name=name, operators=operators, edges=edges)
 
 

@@ -1,3 +1,28 @@
 """Learned query scheduling, comparisons and plots."""
 
+from lsched.arrivals import Arrivals
+from lsched.compare import Case, Comparison, Outcome, compare
+from lsched.errors import OptionError, WorkerError
+from lsched.runner import Run
+from lsched.specs import parse_cluster, parse_seeds
+from lsched.statistics import Ratio
+from lsched.tune import Candidate, Tuning, tune
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "Arrivals",
+    "Candidate",
+    "Case",
+    "Comparison",
+    "OptionError",
+    "Outcome",
+    "Ratio",
+    "Run",
+    "Tuning",
+    "WorkerError",
+    "compare",
+    "parse_cluster",
+    "parse_seeds",
+    "tune",
+]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import simpy
 
 if TYPE_CHECKING:
-    from sim.pipelines import Pipeline
+    from sim.pipeline import Pipeline
 
 NONE = -1
 

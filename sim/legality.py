@@ -27,6 +27,9 @@ def checked_entries(
         if not isinstance(schedule, Iterable):
             _fail("R5", f"decide() returned {schedule!r}", "a Schedule or a list of Allocations")
         schedule = Schedule(list(schedule))
+    for name in ("allocations", "holds"):
+        if not isinstance(given := getattr(schedule, name), Iterable):
+            _fail("R5", f"Schedule.{name} is {given!r}", "a list")
     entries = _entries(schedule.allocations, simulation)
     limit = simulation.cluster.num_executors
     holds = {}

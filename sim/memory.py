@@ -19,6 +19,7 @@ class Memory:
         self._budget = cluster.memory_bytes or 0
         self.used_bytes = [0] * cluster.num_nodes
         self.peak_bytes = 0
+        self._total_bytes = 0
         self._held: dict[int, list[int]] = {}
 
     def grow(self, slot: int, node: int, num_bytes: int) -> None:
@@ -28,12 +29,15 @@ class Memory:
             held = self._held[slot] = [0] * len(self.used_bytes)
         held[node] += num_bytes
         self.used_bytes[node] += num_bytes
-        self.peak_bytes = max(self.peak_bytes, sum(self.used_bytes))
+        self._total_bytes += num_bytes
+        if self._total_bytes > self.peak_bytes:
+            self.peak_bytes = self._total_bytes
 
     def release(self, slot: int) -> None:
         """An operator gives back all it holds."""
         for node, num_bytes in enumerate(self._held.pop(slot, ())):
             self.used_bytes[node] -= num_bytes
+            self._total_bytes -= num_bytes
 
     def held_bytes(self, slot: int) -> int:
         """What an operator holds on all nodes."""

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from sim.bounds import isolated_bound_us
 from sim.cluster import Cluster
+from sim.costs import CostModel
 from sim.executor import Executor
 from sim.history import History
 from sim.memory import Memory
-from sim.pipelines import CostModel, Pipeline
+from sim.pipeline import Pipeline
 from sim.result import QueryRecord
 from sim.state import ActiveQuery, State
 from sim.workload import CompiledPlan
@@ -50,10 +51,10 @@ class Progress:
         """Start the pipeline of up to ``degree`` operators whose root is at slot ``root``."""
         state, active = self.state, self.state.active[slot]
         base = active.base_slot
-        members = state.chain(active, root - base, degree)
-        pipeline = Pipeline(active, members, self._cluster.num_nodes)
-        for member in members:
-            state.root[base + member] = root
+        operators = state.chain(active, root - base, degree)
+        pipeline = Pipeline(active, operators, self._cluster.num_nodes)
+        for operator in operators:
+            state.root[base + operator] = root
         self.costs.prepare(pipeline, self.pipelines)
         self.pipelines[root] = pipeline
         if active.start_us < 0:
@@ -75,18 +76,18 @@ class Progress:
         state, pipeline = self.state, self.pipelines[root]
         active = pipeline.active
         base, compiled = active.base_slot, active.compiled
-        for member in pipeline.members:
-            state.is_complete[base + member] = 1
-            state.is_ready[base + member] = 0
+        for operator in (member.operator for member in pipeline.members):
+            state.is_complete[base + operator] = 1
+            state.is_ready[base + operator] = 0
             active.num_incomplete -= 1
-            if not compiled.consumers[member]:
-                self.memory.release(base + member)
-            for consumer in compiled.consumers[member]:
+            if not compiled.consumers[operator]:
+                self.memory.release(base + operator)
+            for consumer in compiled.consumers[operator]:
                 at = base + consumer
                 state.missing_producers[at] -= 1
                 if state.missing_producers[at] == 0 and state.root[at] < 0:
                     state.is_ready[at] = 1
-            for producer in compiled.producers[member]:
+            for producer in compiled.producers[operator]:
                 at = base + producer
                 state.missing_consumers[at] -= 1
                 if state.missing_consumers[at] == 0:

@@ -17,7 +17,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
-from sim.errors import UnknownScheduler
+from sim.errors import SchedulerError, UnknownScheduler
 from sim.schedule import Allocation, Schedule
 from sim.view import ClusterView
 
@@ -83,8 +83,8 @@ def scheduler_class(name: str) -> Callable[..., Scheduler]:
             return loaded
     known = scheduler_names()
     close = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise UnknownScheduler(f"no scheduler {name!r}{hint} Known: {', '.join(known)}")
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    raise UnknownScheduler(f"no scheduler {name!r}; {hint}known: {', '.join(known)}")
 
 
 def make_scheduler(text: str, *, seed: int = 0, **parameters: object) -> Scheduler:
@@ -94,6 +94,7 @@ def make_scheduler(text: str, *, seed: int = 0, **parameters: object) -> Schedul
 
     Raises:
         UnknownScheduler: no such name, file, class or parameter, or a value of the wrong type.
+        SchedulerError: its ``__init__`` raises an exception of its own.
     """
     name, given = _split(text)
     factory = _from_file(name) if ".py:" in name else scheduler_class(name)
@@ -112,6 +113,10 @@ def make_scheduler(text: str, *, seed: int = 0, **parameters: object) -> Schedul
         return factory(**arguments)
     except (TypeError, ValueError) as error:
         raise UnknownScheduler(f"scheduler {text!r}: {error}") from error
+    except Exception as error:
+        raise SchedulerError(
+            f"scheduler {text!r} cannot be built: {type(error).__name__}: {error}"
+        ) from error
 
 
 def scheduler_name(scheduler: str | Scheduler) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 from sim.cluster import Cluster
@@ -51,6 +52,8 @@ def simulate(
         before = time.perf_counter()
         try:
             schedule = policy.decide(clairvoyant or view)
+            if isinstance(schedule, Iterator):
+                schedule = list(schedule)  # a generator fails here, where it can be blamed
         except InvalidSchedule:
             raise
         except Exception as error:

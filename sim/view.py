@@ -363,10 +363,10 @@ class OperatorView:
         """The longest pipeline that it can be the root of now; once started, the actual one."""
         root = self._state.root[self.slot]
         if root >= 0:
-            members = self.query._simulation.progress.pipelines[root].members
-        else:
-            members = self._state.chain(self._active, self.index, len(self.query.operators))
-        return [self.query.operators[member] for member in members]
+            pipeline = self.query._simulation.progress.pipelines[root]
+            return [self.query.operators[member.operator] for member in pipeline.members]
+        chain = self._state.chain(self._active, self.index, len(self.query.operators))
+        return [self.query.operators[operator] for operator in chain]
 
     @property
     def est_output_bytes(self) -> int:

@@ -1,0 +1,91 @@
+"""How the queries of a run arrive: replayed from the trace, or drawn anew from each seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lsched.errors import OptionError
+from sim import Cluster
+from traces import Trace, batch_arrivals, poisson_arrivals
+
+US_PER_S = 1_000_000
+NUM_QUERIES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """The trace's own arrivals, unless one of ``load``, ``interval_s`` and ``is_batch`` is set.
+
+    Attributes:
+        load: Poisson arrivals at this offered load (arrival rate × mean work ÷ executors).
+        interval_s: Poisson arrivals with this mean gap, seconds.
+        is_batch: all queries at time 0.
+        num_queries: queries to draw; of no meaning for a replay.
+        scale: multiplies the size of every query drawn.
+    """
+
+    load: float | None = None
+    interval_s: float | None = None
+    is_batch: bool = False
+    num_queries: int = NUM_QUERIES
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        given = (self.load is not None, self.interval_s is not None, self.is_batch)
+        if sum(given) > 1:
+            raise OptionError("more than one of load, interval and batch; choose one")
+        if self.load is not None and not 0 < self.load <= 100:
+            raise OptionError(f"load is {self.load:g}, expected more than 0 and at most 100")
+        if self.interval_s is not None and not 0 < self.interval_s <= 1e9:
+            raise OptionError(f"interval is {self.interval_s:g} s, expected more than 0")
+        if self.num_queries < 1:
+            raise OptionError(f"number of queries is {self.num_queries}, expected at least 1")
+        if not 1e-3 <= self.scale <= 1e5:
+            raise OptionError(f"scale is {self.scale:g}, expected 0.001 to 100,000")
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether each seed draws its own queries."""
+        return self.load is not None or self.interval_s is not None or self.is_batch
+
+    @property
+    def label(self) -> str:
+        """A few words for tables and plots."""
+        if self.load is not None:
+            return f"load {self.load:g}"
+        if self.interval_s is not None:
+            return f"interval {self.interval_s:g} s"
+        return "batch" if self.is_batch else "replay"
+
+    def of(self, trace: Trace, cluster: Cluster, seed: int) -> Trace:
+        """The trace that one seed runs: the same for every scheduler.
+
+        Raises:
+            TraceError: the trace cannot be scaled so.
+        """
+        if not self.is_drawn:
+            return trace
+        if self.is_batch:
+            return batch_arrivals(trace, self.num_queries, seed=seed, scale=self.scale)
+        return poisson_arrivals(
+            trace,
+            self.num_queries,
+            seed=seed,
+            interval_us=None if self.interval_s is None else self.interval_s * US_PER_S,
+            load=self.load,
+            num_executors=cluster.num_executors,
+            scale=self.scale,
+        )
+
+    def config(self) -> dict[str, object]:
+        """What ``results.json`` says of it."""
+        if not self.is_drawn:
+            return {"kind": "replay"}
+        kind = "batch" if self.is_batch else "poisson"
+        return {
+            "kind": kind,
+            "load": self.load,
+            "interval_s": self.interval_s,
+            "num_queries": self.num_queries,
+            "scale": self.scale,
+        }

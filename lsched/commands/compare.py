@@ -1,0 +1,116 @@
+"""``lsched compare``: schedulers on traces, over seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from lsched.commands.console import output_console, progress_bar
+from lsched.commands.options import (
+    NO_ARRIVAL_OPTIONS,
+    ArrivalGroup,
+    ClusterText,
+    OnOff,
+    OptionalPath,
+    OptionalText,
+    SeedsText,
+)
+from lsched.compare import Comparison, compare
+from lsched.errors import OptionError
+from lsched.output import output_directory
+from lsched.report import write_comparison
+from lsched.runner import num_cores
+from lsched.specs import parse_schedulers, parse_seeds
+from lsched.tables import comparison_table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Compare schedulers on traces: a table, results.json, queries.csv and plots.
+
+    Every scheduler meets the same arrivals and the same luck on a seed, so differences are paired.
+    """
+
+    traces: Annotated[
+        tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="TRACE [TRACE ...]")
+    ]
+    """Shipped traces or trace files, one or more."""
+
+    schedulers: Annotated[str, tyro.conf.arg(metavar="NAME[,NAME...]")]
+    """Separated by commas, each name, name:key=value+key=value, or path/to/file.py:ClassName."""
+
+    seeds: SeedsText = "10"
+    cluster: ClusterText = "inmemory-32"
+
+    loads: OptionalText = None
+    """Several offered loads, separated by commas, instead of one."""
+
+    reference: OptionalText = None
+    """Scheduler that ratios refer to; if not given, fair where it is compared, else the first."""
+
+    history: OnOff = "on"
+    """Whether schedulers see completed runs of a plan."""
+
+    out: OptionalPath = None
+    """Directory for results.json, queries.csv and plots; without it only the table is shown."""
+
+    no_plots: bool = False
+    """Leave the plots out."""
+
+    format: Literal["png", "pdf", "svg"] = "png"
+    """Format of the plots."""
+
+    workers: int = field(default_factory=num_cores)
+    """Processes to run in."""
+
+    arrivals: ArrivalGroup = NO_ARRIVAL_OPTIONS
+
+
+def run(options: Options) -> None:
+    """Do what the options say."""
+    if options.out is None:
+        _show(_compare(options))
+        return
+    with output_directory(options.out) as directory:
+        comparison = _compare(options)
+        write_comparison(comparison, directory, _resolved(options))
+        if not options.no_plots:
+            from lsched.plots import write_plots
+
+            write_plots(comparison, directory, options.format)
+    _show(comparison)
+    output_console().print(f"\nwritten to {options.out}", soft_wrap=True)
+
+
+def _compare(options: Options) -> Comparison:
+    if not options.traces:
+        raise OptionError("no trace given (see lsched compare --help)")
+    with progress_bar("simulating") as progress:
+        return compare(
+            options.traces,
+            parse_schedulers(options.schedulers),
+            cluster=options.cluster,
+            arrivals=options.arrivals.all_arrivals(options.loads),
+            seeds=parse_seeds(options.seeds),
+            history=options.history == "on",
+            reference=options.reference,
+            workers=options.workers,
+            progress=progress,
+        )
+
+
+def _show(comparison: Comparison) -> None:
+    console = output_console()
+    for case in comparison.cases:
+        console.print(comparison_table(case, comparison.reference, len(comparison.seeds)))
+
+
+def _resolved(options: Options) -> dict[str, object]:
+    resolved = dataclasses.asdict(options)
+    return {
+        key: str(value) if isinstance(value, Path) else value for key, value in resolved.items()
+    }

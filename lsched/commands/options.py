@@ -1,0 +1,110 @@
+"""Options that several subcommands share, and their types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from tyro.constructors import PrimitiveConstructorSpec
+
+from lsched.arrivals import NUM_QUERIES, Arrivals
+from lsched.errors import OptionError
+from lsched.specs import parse_numbers
+
+
+def _optional(metavar: str, kind: type[Any], what: str) -> PrimitiveConstructorSpec[Any]:
+    def parse(words: list[str]) -> Any:
+        try:
+            return kind(words[0])
+        except ValueError:
+            raise ValueError(f"{words[0]!r} is not {what}") from None
+
+    accepts: Callable[[object], bool] = lambda value: value is None or isinstance(value, kind)  # noqa: E731
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=metavar,
+        instance_from_str=parse,
+        is_instance=accepts,
+        str_from_instance=lambda value: ["none" if value is None else str(value)],
+    )
+
+
+OptionalNumber = Annotated[float | None, _optional("NUMBER", float, "a number")]
+OptionalCount = Annotated[int | None, _optional("COUNT", int, "a whole number")]
+OptionalText = Annotated[str | None, _optional("TEXT", str, "a text")]
+OptionalPath = Annotated[Path | None, _optional("PATH", Path, "a path")]
+OnOff = Literal["on", "off"]
+ClusterText = Annotated[
+    str,
+    tyro.conf.arg(
+        metavar="CLUSTER",
+        help="A preset (inmemory-32, warehouse-4x16, spark-50), with changes as in "
+        "inmemory-32:memory_bytes=4000000000+executors_per_node=16. The value none takes a "
+        "limit away.",
+    ),
+]
+SeedsText = Annotated[
+    str,
+    tyro.conf.arg(
+        metavar="SEEDS", help="A count (10 means 0 to 9), a range (100-109) or a list (3,7,11)."
+    ),
+]
+TraceText = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TRACE")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrivalOptions:
+    """How queries arrive. Without load, interval or batch the trace's own are replayed."""
+
+    load: OptionalNumber = None
+    """Poisson arrivals over the trace's plans, drawn anew by each seed, at this offered load
+    (arrival rate × mean work ÷ executors)."""
+
+    interval: OptionalNumber = None
+    """Poisson arrivals with this mean gap in seconds, instead of a load."""
+
+    batch: bool = False
+    """All queries at time 0, instead of Poisson arrivals."""
+
+    queries: OptionalCount = None
+    """Queries to draw, 200 if not given; only where arrivals are drawn."""
+
+    scale: OptionalNumber = None
+    """Multiplies the size of each query drawn, 1 if not given; only where arrivals are drawn."""
+
+    def arrivals(self, load: float | None = None) -> Arrivals:
+        """The arrivals that the options describe, ``load`` standing for the option of that name.
+
+        Raises:
+            OptionError: options contradict each other, or a value is out of range.
+        """
+        arrivals = Arrivals(
+            load=self.load if load is None else load,
+            interval_s=self.interval,
+            is_batch=self.batch,
+            num_queries=NUM_QUERIES if self.queries is None else self.queries,
+            scale=1.0 if self.scale is None else self.scale,
+        )
+        if not arrivals.is_drawn and (self.queries is not None or self.scale is not None):
+            raise OptionError("--queries and --scale need --load, --interval or --batch")
+        return arrivals
+
+    def all_arrivals(self, loads: str | None) -> list[Arrivals]:
+        """The arrivals of each of several loads, or of the options alone.
+
+        Raises:
+            OptionError: as ``arrivals``, or there are both a load and loads.
+        """
+        if loads is None:
+            return [self.arrivals()]
+        if self.load is not None:
+            raise OptionError("both --load and --loads; choose one")
+        return [self.arrivals(load) for load in parse_numbers(loads)]
+
+
+NO_ARRIVAL_OPTIONS = ArrivalOptions()
+ArrivalGroup = Annotated[ArrivalOptions, tyro.conf.arg(name="")]
+"""The options above without a prefix, under a heading of their own."""

@@ -1,0 +1,118 @@
+"""``lsched tune``: the best parameters of a scheduler."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+
+from rich.console import Group
+from rich.text import Text
+
+from lsched.commands.console import output_console, progress_bar
+from lsched.commands.options import (
+    NO_ARRIVAL_OPTIONS,
+    ArrivalGroup,
+    ClusterText,
+    OnOff,
+    OptionalPath,
+    OptionalText,
+    SeedsText,
+    TraceText,
+)
+from lsched.output import check_output_file
+from lsched.report import write_json
+from lsched.runner import num_cores
+from lsched.specs import parse_grid, parse_seeds
+from lsched.tables import number, plain_table, short_name, time_unit
+from lsched.tune import Tuning, tune
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Find the parameters of a scheduler that are best on training seeds.
+
+    The seeds are not those of a comparison (0 to 9), on which tuned parameters would look too good.
+    """
+
+    trace: TraceText
+    """A shipped trace or a trace file."""
+
+    scheduler: str
+    """The scheduler; parameters given with it stay fixed."""
+
+    grid: OptionalText = None
+    """Values to try, parameter=value,value+parameter=value,…; if not given, the scheduler's own."""
+
+    seeds: SeedsText = "1000-1009"
+    cluster: ClusterText = "inmemory-32"
+
+    loads: OptionalText = None
+    """Several offered loads, separated by commas, instead of one; the best on all together wins."""
+
+    objective: str = "mean_latency_s"
+    """What to minimise: mean_latency_s, p95_latency_s or mean_slowdown."""
+
+    history: OnOff = "on"
+    """Whether schedulers see completed runs of a plan."""
+
+    out: OptionalPath = None
+    """File for all candidates, as JSON."""
+
+    workers: int = field(default_factory=num_cores)
+    """Processes to run in."""
+
+    arrivals: ArrivalGroup = NO_ARRIVAL_OPTIONS
+
+
+def run(options: Options) -> None:
+    """Do what the options say."""
+    if options.out is not None:
+        check_output_file(options.out)
+    with progress_bar("tuning") as progress:
+        tuning = tune(
+            options.trace,
+            options.scheduler,
+            None if options.grid is None else parse_grid(options.grid),
+            cluster=options.cluster,
+            arrivals=options.arrivals.all_arrivals(options.loads),
+            seeds=parse_seeds(options.seeds),
+            objective=options.objective,
+            history=options.history == "on",
+            workers=options.workers,
+            progress=progress,
+        )
+    if options.out is not None:
+        write_json(_document(tuning), options.out)
+    output_console().print(_table(tuning, options.scheduler))
+
+
+def _table(tuning: Tuning, given: str) -> Group:
+    is_time = tuning.objective.endswith("_s")
+    worst = max(candidate.score for candidate in tuning.candidates)
+    unit, per_s = time_unit([worst]) if is_time else ("", 1.0)
+    comparison = tuning.comparison
+    labels = "; ".join(case.label for case in comparison.cases)
+    table = plain_table(f"{labels}, {len(comparison.seeds)} training seeds")
+    table.add_column("scheduler", overflow="fold")
+    name = tuning.objective.removesuffix("_s").replace("_", " ")
+    table.add_column(f"{name}\n{unit}".rstrip(), justify="right")
+    table.add_column("× as\ngiven", justify="right")
+    for candidate in tuning.candidates:
+        mark = " (as given)" if candidate.scheduler == given else ""
+        score = number(candidate.score * per_s)
+        table.add_row(short_name(candidate.scheduler) + mark, score, f"{candidate.ratio:.3f}")
+    return Group(table, Text(f"best: {tuning.best.scheduler}"))
+
+
+def _document(tuning: Tuning) -> dict[str, object]:
+    comparison = tuning.comparison
+    return {
+        "version": 1,
+        "traces": list(dict.fromkeys(case.trace for case in comparison.cases)),
+        "arrivals": [case.arrivals.config() for case in comparison.cases],
+        "cluster": {"name": comparison.cluster_name, **dataclasses.asdict(comparison.cluster)},
+        "seeds": list(comparison.seeds),
+        "objective": tuning.objective,
+        "best": tuning.best.scheduler,
+        "candidates": [dataclasses.asdict(candidate) for candidate in tuning.candidates],
+    }

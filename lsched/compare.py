@@ -1,0 +1,265 @@
+"""Comparing schedulers on the same arrivals and the same luck, seed by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lsched.arrivals import Arrivals
+from lsched.errors import OptionError
+from lsched.runner import Job, Progress, Run, Setting, run_all
+from lsched.specs import check_schedulers, check_seeds, did_you_mean, parse_cluster
+from lsched.statistics import Ratio, paired_ratio
+from sim import PRESETS, Cluster, make_scheduler
+from sim.result import PERCENTILES
+from traces import Trace, load
+
+DEFAULT_REFERENCE = "fair"
+RATIO_FIGURES = ("mean_latency_s", "p95_latency_s")
+"""Figures that are compared with the reference, seed by seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One scheduler on one case.
+
+    Attributes:
+        scheduler: its text, as given.
+        is_clairvoyant: whether it sees the true future, so that no real scheduler can be it.
+        figures: latency percentiles over all queries of all seeds together; of every other figure
+            of ``Result.summary()`` the mean over seeds.
+        ratios: by figure, the paired ratio to the reference.
+        runs: one per seed.
+    """
+
+    scheduler: str
+    is_clairvoyant: bool
+    figures: Mapping[str, float]
+    ratios: Mapping[str, Ratio]
+    runs: tuple[Run, ...]
+
+    @property
+    def mean_latency_s(self) -> float:
+        """Mean latency over all seeds."""
+        return self.figures["mean_latency_s"]
+
+    @property
+    def latencies_s(self) -> np.ndarray:
+        """Latencies of all queries of all seeds. Shapes: [seeds × queries]."""
+        return np.array([query.latency_s for run in self.runs for query in run.queries])
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One trace with one kind of arrivals, under every scheduler.
+
+    Attributes:
+        trace: its name; distinct in a comparison.
+        arrivals: how queries arrive.
+        lower_bound_s: mean over queries and seeds of the isolated lower bound (B1): no scheduler's
+            mean latency is below it.
+        outcomes: by scheduler, in the order given.
+    """
+
+    trace: str
+    arrivals: Arrivals
+    lower_bound_s: float
+    outcomes: Mapping[str, Outcome]
+
+    @property
+    def label(self) -> str:
+        """A few words for headings."""
+        return f"{self.trace}, {self.arrivals.label}"
+
+    @property
+    def ranked(self) -> list[Outcome]:
+        """Outcomes from the lowest mean latency to the highest."""
+        return sorted(self.outcomes.values(), key=lambda outcome: outcome.mean_latency_s)
+
+    @property
+    def best(self) -> Outcome:
+        """The lowest mean latency, of a scheduler that is not clairvoyant if there is one."""
+        ranked = self.ranked
+        return next((outcome for outcome in ranked if not outcome.is_clairvoyant), ranked[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What ``compare`` found.
+
+    Attributes:
+        cases: one per trace and kind of arrivals, traces outermost.
+        schedulers: in the order given.
+        reference: the scheduler that ratios refer to.
+        seeds: the seeds; each is the same arrivals and luck for every scheduler.
+        setting: the traces, the cluster, and whether schedulers saw history.
+        cluster_name: the preset or text that the cluster came from.
+    """
+
+    cases: tuple[Case, ...]
+    schedulers: tuple[str, ...]
+    reference: str
+    seeds: tuple[int, ...]
+    setting: Setting
+    cluster_name: str
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster that everything ran on."""
+        return self.setting.cluster
+
+    def rows(self) -> list[dict[str, object]]:
+        """One flat row per case and scheduler, as for ``pandas.DataFrame``."""
+        return [
+            {
+                "trace": case.trace,
+                "arrivals": case.arrivals.label,
+                "load": case.arrivals.load,
+                "scheduler": outcome.scheduler,
+                "is_clairvoyant": outcome.is_clairvoyant,
+                "ratio": outcome.ratios["mean_latency_s"].value,
+                "ratio_low": outcome.ratios["mean_latency_s"].low,
+                "ratio_high": outcome.ratios["mean_latency_s"].high,
+                "lower_bound_s": case.lower_bound_s,
+                **outcome.figures,
+            }
+            for case in self.cases
+            for outcome in case.outcomes.values()
+        ]
+
+
+def compare(
+    traces: str | Path | Trace | Sequence[str | Path | Trace],
+    schedulers: str | Sequence[str],
+    *,
+    cluster: str | Cluster = "inmemory-32",
+    arrivals: Arrivals | Sequence[Arrivals] = Arrivals(),  # noqa: B008  # immutable
+    seeds: int | Iterable[int] = 10,
+    history: bool = True,
+    reference: str | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Run every scheduler on every trace, kind of arrivals and seed.
+
+    Example:
+        >>> from lsched import Arrivals, compare
+        >>> comparison = compare("tpch", ["fifo", "fair"], arrivals=Arrivals(load=0.7), seeds=5)
+        >>> comparison.cases[0].best.scheduler
+        >>> pandas.DataFrame(comparison.rows())
+
+    Args:
+        traces: shipped names, paths or traces.
+        schedulers: names with parameters, or ``path/to/file.py:ClassName``.
+        cluster: a preset, with changes as in ``parse_cluster``, or a cluster.
+        arrivals: how queries arrive; several kinds are several cases.
+        seeds: a count (from 0) or the seeds.
+        history: whether schedulers see completed runs.
+        reference: the scheduler that ratios refer to; default ``fair`` if it is there, else the
+            first.
+        workers: processes. More than one need the caller's ``if __name__ == "__main__":``.
+        progress: called after each run.
+
+    Raises:
+        OptionError, ClusterError, TraceError, UnknownScheduler: something given is wrong.
+        InvalidSchedule, Stalled, SchedulerError, WorkerError: a run failed; see ``run_all``.
+    """
+    names = check_schedulers([schedulers] if isinstance(schedulers, str) else schedulers)
+    seed_list = check_seeds(range(seeds) if isinstance(seeds, int) else seeds)
+    reference = choose_reference(reference, names)
+    resolved = parse_cluster(cluster) if isinstance(cluster, str) else cluster
+    kinds = (arrivals,) if isinstance(arrivals, Arrivals) else tuple(arrivals)
+    given = [traces] if isinstance(traces, str | Path | Trace) else list(traces)
+    if not given or not kinds:
+        raise OptionError("no traces or no arrivals, expected at least one of each")
+    loaded = [item if isinstance(item, Trace) else load(item) for item in given]
+    clairvoyant = {
+        name: bool(getattr(make_scheduler(name), "is_clairvoyant", False)) for name in names
+    }
+    setting = Setting(tuple(loaded), resolved, history)
+    jobs = [
+        Job(trace, kind, name, seed)
+        for trace in range(len(loaded))
+        for kind in kinds
+        for name in names
+        for seed in seed_list
+    ]
+    runs = iter(run_all(setting, jobs, workers=workers, progress=progress))
+    cases = []
+    for label in _trace_labels(given, loaded):
+        for kind in kinds:
+            by_name = {name: tuple(next(runs) for _ in seed_list) for name in names}
+            cases.append(_case(label, kind, by_name, reference, clairvoyant))
+    cluster_name = cluster if isinstance(cluster, str) else _cluster_name(cluster)
+    return Comparison(tuple(cases), names, reference, seed_list, setting, cluster_name)
+
+
+def choose_reference(given: str | None, schedulers: Sequence[str]) -> str:
+    """The scheduler that ratios refer to.
+
+    Raises:
+        OptionError: the one given is not compared.
+    """
+    if given is None:
+        return DEFAULT_REFERENCE if DEFAULT_REFERENCE in schedulers else schedulers[0]
+    if given not in schedulers:
+        raise OptionError(
+            f"reference {given!r} is not one of the schedulers ({', '.join(schedulers)})"
+            + did_you_mean(given, schedulers)
+        )
+    return given
+
+
+def _case(
+    trace: str,
+    arrivals: Arrivals,
+    by_name: Mapping[str, tuple[Run, ...]],
+    reference: str,
+    clairvoyant: Mapping[str, bool],
+) -> Case:
+    outcomes = {
+        name: Outcome(
+            scheduler=name,
+            is_clairvoyant=clairvoyant[name],
+            figures=_figures(runs),
+            ratios={
+                figure: paired_ratio(
+                    [run.summary[figure] for run in runs],
+                    [run.summary[figure] for run in by_name[reference]],
+                )
+                for figure in RATIO_FIGURES
+            },
+            runs=runs,
+        )
+        for name, runs in by_name.items()
+    }
+    isolated = [query.isolated_s for run in by_name[reference] for query in run.queries]
+    return Case(trace, arrivals, float(np.mean(isolated)), outcomes)
+
+
+def _figures(runs: Sequence[Run]) -> dict[str, float]:
+    figures = {key: float(np.mean([run.summary[key] for run in runs])) for key in runs[0].summary}
+    latencies = [query.latency_s for run in runs for query in run.queries]
+    pooled = np.percentile(latencies, PERCENTILES)
+    for percentile, value in zip(PERCENTILES, pooled, strict=True):
+        figures[f"p{percentile}_latency_s"] = float(value)
+    return figures
+
+
+def _trace_labels(given: Sequence[str | Path | Trace], loaded: Sequence[Trace]) -> list[str]:
+    """The traces' names; where two are called the same, the file's name or a number instead."""
+    names = [trace.name for trace in loaded]
+    labels: list[str] = []
+    for index, (item, name) in enumerate(zip(given, names, strict=True)):
+        label = name
+        if names.count(name) > 1 and not isinstance(item, Trace):
+            label = Path(item).name.split(".")[0]
+        labels.append(f"{label}-{index}" if label in labels else label)
+    return labels
+
+
+def _cluster_name(cluster: Cluster) -> str:
+    return next((name for name, known in PRESETS.items() if known == cluster), "custom")

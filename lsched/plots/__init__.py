@@ -1,0 +1,19 @@
+"""Plots of comparisons and runs. Each function returns a matplotlib ``Figure``."""
+
+from lsched.plots.distributions import latency_by_plan, latency_cdf
+from lsched.plots.files import check_format, save, write_plots
+from lsched.plots.gantt import gantt
+from lsched.plots.ratios import ratio_to_reference
+from lsched.plots.series import latency_by_load, queries_in_system
+
+__all__ = [
+    "check_format",
+    "gantt",
+    "latency_by_load",
+    "latency_by_plan",
+    "latency_cdf",
+    "queries_in_system",
+    "ratio_to_reference",
+    "save",
+    "write_plots",
+]

@@ -1,0 +1,97 @@
+"""Which plots a comparison gets, and writing them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from lsched.compare import Case, Comparison
+from lsched.errors import OptionError
+from lsched.plots.distributions import latency_by_plan, latency_cdf
+from lsched.plots.gantt import gantt, readable_window
+from lsched.plots.ratios import ratio_to_reference
+from lsched.plots.series import latency_by_load, queries_in_system
+from lsched.runner import Job, simulate_job
+from lsched.specs import did_you_mean
+from lsched.tables import short_name
+from traces.files import atomic_file
+
+FORMATS = ("png", "pdf", "svg")
+DPI = 150
+
+
+def check_format(path: Path) -> str:
+    """The format that a file's name asks for.
+
+    Raises:
+        OptionError: it is none of png, pdf and svg.
+    """
+    suffix = path.suffix.removeprefix(".").lower()
+    if suffix not in FORMATS:
+        raise OptionError(
+            f"{path}: plots are written as .png, .pdf or .svg, not as "
+            f"{path.suffix or 'a file without ending'}{did_you_mean(suffix, FORMATS)}"
+        )
+    return suffix
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure in the format of the file's name, complete or not at all."""
+    kind = check_format(path)
+    metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind)
+    with atomic_file(path) as out:
+        figure.savefig(out, format=kind, dpi=DPI, metadata=metadata)
+
+
+def write_plots(comparison: Comparison, directory: Path, kind: str = "png") -> list[Path]:
+    """Write every plot of a comparison into a directory.
+
+    With one case the names are ``latency-cdf``, ``latency-by-plan``, ``queries-in-system``,
+    ``ratio-to-reference`` and ``gantt-SCHEDULER`` (of the reference and the best, first seed);
+    with several the case follows. A trace with several loads gets ``latency-by-load``.
+    """
+    paths = []
+    for name, figure in _figures(comparison):
+        path = directory / f"{name}.{kind}"
+        save(figure, path)
+        paths.append(path)
+    return paths
+
+
+def _figures(comparison: Comparison) -> Iterator[tuple[str, Figure]]:
+    several = len(comparison.cases) > 1
+    for case in comparison.cases:
+        end = f"-{_file_name(case.label)}" if several else ""
+        yield f"latency-cdf{end}", latency_cdf(comparison, case)
+        yield f"latency-by-plan{end}", latency_by_plan(comparison, case)
+        yield f"queries-in-system{end}", queries_in_system(comparison, case)
+        if len(case.outcomes) > 1:
+            yield f"ratio-to-reference{end}", ratio_to_reference(comparison, case)
+        for scheduler, figure in _gantts(comparison, case):
+            yield f"gantt-{_file_name(scheduler)}{end}", figure
+    for trace in dict.fromkeys(case.trace for case in comparison.cases):
+        cases = [c for c in comparison.cases if c.trace == trace and c.arrivals.load is not None]
+        if len(cases) > 1:
+            end = f"-{_file_name(trace)}" if len({c.trace for c in comparison.cases}) > 1 else ""
+            yield f"latency-by-load{end}", latency_by_load(comparison, cases)
+
+
+def _gantts(comparison: Comparison, case: Case) -> Iterator[tuple[str, Figure]]:
+    """The reference and the best, in the same window of the first seed.
+
+    They run again, to have their event logs; the same seed gives the same run.
+    """
+    trace = list(dict.fromkeys(case.trace for case in comparison.cases)).index(case.trace)
+    window_s = None
+    for scheduler in dict.fromkeys((comparison.reference, case.best.scheduler)):
+        job = Job(trace, case.arrivals, scheduler, comparison.seeds[0])
+        result = simulate_job(comparison.setting, job, record_events=True)
+        window_s = window_s or readable_window(result)
+        yield scheduler, gantt(result, window_s)
+
+
+def _file_name(text: str) -> str:
+    kept = "".join(c if c.isalnum() or c in ".=" else "-" for c in short_name(text))
+    return "-".join(filter(None, kept.split("-")))

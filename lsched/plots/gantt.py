@@ -1,0 +1,158 @@
+"""Gantt chart: what every executor does over time, coloured by query."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+
+from lsched.plots.style import COLOURS, new_figure
+from lsched.tables import short_name, time_unit
+from sim import Event, Result
+from sim.result import US_PER_S
+
+QUERY_COLOURS = (*COLOURS[:6], "#F0E442", "#999999", "#882255", "#44AA99", "#332288", "#DDCC77")
+WINDOW_QUERIES = 12
+"""Queries that a window shows, about: more cannot be told apart."""
+MIN_LABEL_SHARE = 0.03
+"""Part of the width that a bar must have to be labelled."""
+
+
+class Interval(NamedTuple):
+    """An executor works on a query without a break."""
+
+    executor: int
+    query_id: int
+    start_us: int
+    end_us: int
+
+
+def busy_intervals(events: Iterable[Event]) -> list[Interval]:
+    """What executors work on, from an event log; consecutive tasks for one query are joined."""
+    running: dict[int, tuple[int, int]] = {}
+    intervals: dict[int, list[Interval]] = {}
+    for event in events:
+        if event.kind == "start":
+            running[event.executor] = (event.query_id, event.time_us)
+        elif event.kind == "finish":
+            query_id, start_us = running.pop(event.executor)
+            row = intervals.setdefault(event.executor, [])
+            if row and row[-1].query_id == query_id and row[-1].end_us == start_us:
+                start_us = row.pop().start_us
+            row.append(Interval(event.executor, query_id, start_us, event.time_us))
+    return [interval for executor in sorted(intervals) for interval in intervals[executor]]
+
+
+def readable_window(result: Result, num_queries: int = WINDOW_QUERIES) -> tuple[float, float]:
+    """Start and end (s) of a window from the middle of the run that shows about so many queries.
+
+    As long as half of the queries take, at least; the whole run where it has few queries.
+    """
+    queries = sorted(result.queries, key=lambda query: query.arrival_s)
+    first, last = queries[0].arrival_s, max(query.completion_s for query in queries)
+    if len(queries) <= num_queries:
+        return first, last
+    middle = len(queries) // 2
+    start = queries[middle].arrival_s
+    low, high = 0.0, last - start
+    for _ in range(40):  # the number of queries that run in the window grows with its length
+        length = (low + high) / 2
+        present = sum(q.start_s < start + length and q.completion_s > start for q in queries)
+        low, high = (length, high) if present <= num_queries else (low, length)
+    typical = statistics.median(query.completion_s - query.start_s for query in queries)
+    return start, min(start + max(high, typical), last)
+
+
+def query_colours(result: Result) -> dict[int, str]:
+    """Colours in turn by arrival: those of a query are the same under every scheduler."""
+    queries = sorted(result.queries, key=lambda query: (query.arrival_s, query.query_id))
+    return {
+        query.query_id: QUERY_COLOURS[place % len(QUERY_COLOURS)]
+        for place, query in enumerate(queries)
+    }
+
+
+def gantt(result: Result, window_s: tuple[float, float] | None = None) -> Figure:
+    """One row per executor, one colour per query; white is idle.
+
+    Args:
+        result: a run with its event log.
+        window_s: start and end; default: the whole run, or a readable part of it.
+
+    Raises:
+        ValueError: the run has no event log.
+    """
+    if result.events is None:
+        raise ValueError("the run has no event log, simulate with record_events=True")
+    start_s, end_s = window_s or readable_window(result)
+    shown = [
+        interval
+        for interval in busy_intervals(result.events)
+        if interval.end_us > start_s * US_PER_S and interval.start_us < end_s * US_PER_S
+    ]
+    num_executors = result.cluster.num_executors
+    figure, axes = new_figure(width=9.0, height=1.6 + min(6.0, 0.11 * num_executors + 0.5))
+    unit, per_s = time_unit([end_s - start_s])
+    plans = {query.query_id: query.plan for query in result.queries}
+    colours = query_colours(result)
+    by_query: dict[int, list[Interval]] = {}
+    for interval in sorted(shown, key=lambda interval: interval.start_us):
+        by_query.setdefault(interval.query_id, []).append(interval)
+    for query_id, intervals in by_query.items():
+        axes.add_collection(_bars(intervals, colours[query_id], per_s))
+        _label(figure, plans[query_id], intervals, (start_s, end_s), per_s)
+    axes.set_xlim(start_s * per_s, end_s * per_s)
+    axes.set_ylim(num_executors - 0.4, -0.6)
+    axes.grid(False)
+    axes.set_xlabel(f"time ({unit})")
+    axes.set_ylabel("executor")
+    title = f"{short_name(result.scheduler)} on {result.trace}, seed {result.seed}"
+    axes.set_title(f"{title}: {len(by_query)} queries, labelled by plan", fontsize="medium")
+    return figure
+
+
+def _bars(intervals: Sequence[Interval], colour: str, per_s: float) -> PolyCollection:
+    scale = per_s / US_PER_S
+    corners = []
+    for executor, _, start_us, end_us in intervals:
+        left, right = start_us * scale, end_us * scale
+        top, bottom = executor - 0.45, executor + 0.45
+        corners.append([(left, top), (right, top), (right, bottom), (left, bottom)])
+    return PolyCollection(corners, facecolors=colour, edgecolors="white", linewidths=0.15)
+
+
+def _label(
+    figure: Figure,
+    text: str,
+    intervals: Sequence[Interval],
+    window_s: tuple[float, float],
+    per_s: float,
+) -> None:
+    """Write a query's plan on its longest bar inside the window, if there is room."""
+    low, high = (end * US_PER_S for end in window_s)
+
+    def visible(interval: Interval) -> float:
+        return min(interval.end_us, high) - max(interval.start_us, low)
+
+    longest = max(intervals, key=visible)
+    if visible(longest) < MIN_LABEL_SHARE * (high - low):
+        return
+    middle = (min(longest.end_us, high) + max(longest.start_us, low)) / 2 / US_PER_S * per_s
+    figure.axes[0].text(
+        middle,
+        longest.executor,
+        text,
+        ha="center",
+        va="center",
+        fontsize="small",
+        clip_on=True,
+        bbox={
+            "boxstyle": "round,pad=0.15",
+            "facecolor": "white",
+            "edgecolor": "none",
+            "alpha": 0.8,
+        },
+    )

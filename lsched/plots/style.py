@@ -1,0 +1,99 @@
+"""What all plots share: colours, lines, names, and the empty figure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from lsched.compare import Outcome
+from lsched.tables import CLAIRVOYANT_MARK
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+"""Okabe and Ito's palette, which colour-blind readers can tell apart, without its pale yellow."""
+LINES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
+"""Line styles: the first seven schedulers are solid, the next seven dashed, and so on."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+GRID = "#d9d9d9"
+TICK_STEPS: tuple[tuple[float, ...], ...] = (
+    (1.0,),
+    (1.0, 3.0),
+    (1.0, 2.0, 5.0),
+    (1.0, 1.5, 2.0, 3.0, 5.0, 7.0),
+)
+"""Ticks of a decade on logarithmic axes, from few to many."""
+MIN_TICKS = 4
+NARROW = 3.0
+"""Where an axis spans less than this factor, its ticks are those of a linear one."""
+
+
+def new_figure(width: float = 7.2, height: float = 4.4) -> tuple[Figure, Axes]:
+    """An empty figure with one pair of axes, inches."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, add_axes(figure)
+
+
+def add_axes(figure: Figure, rows: int = 1, columns: int = 1, index: int = 1) -> Axes:
+    """Axes in a grid of axes."""
+    axes = figure.add_subplot(rows, columns, index)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.grid(True, color=GRID, linewidth=0.6)
+    axes.set_axisbelow(True)
+    return axes
+
+
+def line_style(index: int) -> dict[str, Any]:
+    """Colour and line of the scheduler at a place in the comparison's list."""
+    line = LINES[index // len(COLOURS) % len(LINES)]
+    return {"color": COLOURS[index % len(COLOURS)], "linestyle": line, "linewidth": 1.6}
+
+
+def marker(index: int) -> str:
+    """Marker of the scheduler at a place in the comparison's list."""
+    return MARKERS[index % len(MARKERS)]
+
+
+def add_legend(figure: Figure, axes: Axes, outcomes: Sequence[Outcome]) -> None:
+    """A legend to the right of the axes, with the footnote on clairvoyant schedulers."""
+    title = None
+    if any(outcome.is_clairvoyant for outcome in outcomes):
+        title = f"{CLAIRVOYANT_MARK} clairvoyant"
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(
+        handles,
+        labels,
+        loc="outside right upper",
+        frameon=False,
+        fontsize="small",
+        title=title,
+        title_fontsize="small",
+        alignment="left",
+    )
+
+
+def log_ticks(axis: Axis, low: float, high: float) -> None:
+    """Plain numbers on a logarithmic axis, as few steps a decade as give at least four ticks."""
+    axis.set_major_locator(FixedLocator(tick_values(low, high)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+
+
+def tick_values(low: float, high: float) -> list[float]:
+    """Round numbers from ``low`` to ``high`` for a logarithmic axis."""
+    if high / low < NARROW:
+        locator = MaxNLocator(6, steps=[1, 2, 2.5, 5, 10])
+        return [float(value) for value in locator.tick_values(low, high) if low <= value <= high]
+    decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+    ticks: list[float] = []
+    for steps in TICK_STEPS:
+        values = (step * 10.0**decade for decade in decades for step in steps)
+        ticks = [value for value in values if low * 0.98 <= value <= high * 1.02]
+        if len(ticks) >= MIN_TICKS:
+            break
+    return ticks

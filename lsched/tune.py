@@ -1,0 +1,171 @@
+"""The best parameters of a scheduler, by grid search on training seeds.
+
+A learned scheduler is worth something only against rules at their best, and parameters that were
+chosen on the seeds of a comparison would make them look better than they are. So the default seeds
+are 1000 to 1009, and a comparison's are 0 to 9.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lsched.arrivals import Arrivals
+from lsched.compare import Comparison, compare
+from lsched.errors import OptionError
+from lsched.runner import Progress
+from lsched.specs import did_you_mean, grid_specs
+from sim import Cluster, make_scheduler
+from traces import Trace
+
+TRAINING_SEEDS = tuple(range(1000, 1010))
+OBJECTIVES = ("mean_latency_s", "p95_latency_s", "mean_slowdown")
+MAX_CANDIDATES = 1000
+
+Grid = Mapping[str, Sequence[object]]
+
+SIZES = ("estimate", "observed", "history")
+SHARES = (0.5, 1.0, 2.0, 4.0)
+GRIDS: dict[str, Grid] = {
+    "fifo": {"memory": ("ignore", "gate"), "pipeline": ("always", "best")},
+    "fair": {"spare": ("share", "idle"), "memory": ("ignore", "gate")},
+    "weighted-fair": {"alpha": (-2.0, -1.0, -0.5, 0.5, 1.0), "size": SIZES},
+    "sjf": {"size": SIZES, "memory": ("ignore", "gate")},
+    "srpt": {"size": SIZES, "share": SHARES, "memory": ("ignore", "gate")},
+    "oracle-srpt": {"share": SHARES, "memory": ("ignore", "gate")},
+    "hesrpt": {"p": (0.2, 0.35, 0.5, 0.65, 0.8, 0.9), "size": SIZES},
+    "critical-path": {"size": SIZES, "memory": ("ignore", "gate")},
+    "critical-path-pipelining": {"size": SIZES, "memory": ("ignore", "gate")},
+    "priced": {"weight": (0.4, 0.84, 1.7), "offset": (1.0, 2.3, 5.0), "hold_moves": (0.0, 2.0)},
+    "stride": {"quantum_us": (500, 2000, 8000), "decay": (0.7, 0.9, 1.0)},
+    "reserve": {"reserve": (0.05, 0.1, 0.2, 0.4), "short": (0.3, 0.5, 0.8), "size": SIZES},
+    "slots": {"slots": (2, 3, 5, 8), "lane": (0.0, 0.1, 0.2, 0.4)},
+}
+"""What to try where nothing is said. A scheduler's own class attribute ``tunable``, a mapping from
+parameter to values, comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One combination of parameters.
+
+    Attributes:
+        scheduler: its text, for ``--schedulers``.
+        score: the objective; over several cases their geometric mean. Less is better.
+        ratio: score ÷ score of the scheduler as it was given.
+    """
+
+    scheduler: str
+    score: float
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What ``tune`` found.
+
+    Attributes:
+        objective: what was minimised.
+        candidates: from best to worst; equal ones in the order of the grid.
+        comparison: the runs behind it.
+    """
+
+    objective: str
+    candidates: tuple[Candidate, ...]
+    comparison: Comparison
+
+    @property
+    def best(self) -> Candidate:
+        """The lowest score."""
+        return self.candidates[0]
+
+
+def tune(
+    traces: str | Path | Trace | Sequence[str | Path | Trace],
+    scheduler: str,
+    grid: Grid | None = None,
+    *,
+    cluster: str | Cluster = "inmemory-32",
+    arrivals: Arrivals | Sequence[Arrivals] = Arrivals(),  # noqa: B008  # immutable
+    seeds: int | Iterable[int] = TRAINING_SEEDS,
+    objective: str = "mean_latency_s",
+    history: bool = True,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> Tuning:
+    """Try every combination of a grid, and the scheduler as it is given.
+
+    Example:
+        >>> tuning = tune("tpch", "srpt", {"size": ["estimate", "history"]},
+        ...               arrivals=Arrivals(load=0.7))
+        >>> tuning.best.scheduler
+
+    Args:
+        traces: as for ``compare``, and so all that is not said here.
+        scheduler: its text; parameters in it stay fixed.
+        grid: values by parameter; default: see ``default_grid``.
+        cluster: the cluster.
+        arrivals: how queries arrive. With several kinds, one that is good on all wins.
+        seeds: training seeds.
+        objective: one of ``OBJECTIVES``, minimised.
+        history: whether schedulers see completed runs.
+        workers: processes.
+        progress: called after each run.
+
+    Raises:
+        OptionError: an unknown objective, no grid, or one that is too large.
+    """
+    if objective not in OBJECTIVES:
+        raise OptionError(
+            f"objective is {objective!r}, expected {', '.join(OBJECTIVES)}"
+            + did_you_mean(objective, OBJECTIVES)
+        )
+    grid = default_grid(scheduler) if grid is None else grid
+    size = math.prod(len(values) for values in grid.values())
+    if not 1 <= size <= MAX_CANDIDATES:
+        raise OptionError(f"a grid of {size:,} combinations, expected 1 to {MAX_CANDIDATES:,}")
+    specs = [spec for spec in grid_specs(scheduler, grid) if spec != scheduler]
+    comparison = compare(
+        traces,
+        [scheduler, *specs],
+        cluster=cluster,
+        arrivals=arrivals,
+        seeds=seeds,
+        history=history,
+        reference=scheduler,
+        workers=workers,
+        progress=progress,
+    )
+    scores = {name: _score(comparison, name, objective) for name in comparison.schedulers}
+    candidates = (
+        Candidate(name, score, score / scores[scheduler]) for name, score in scores.items()
+    )
+    ranked = sorted(candidates, key=lambda candidate: candidate.score)
+    return Tuning(objective, tuple(ranked), comparison)
+
+
+def default_grid(scheduler: str) -> Grid:
+    """The class's own ``tunable``, else the entry in ``GRIDS``, less what the text already fixes.
+
+    Raises:
+        OptionError: there is neither.
+        UnknownScheduler: there is no such scheduler.
+    """
+    own = getattr(type(make_scheduler(scheduler)), "tunable", None)
+    name, _, parameters = scheduler.partition(":")
+    if own is None and ".py:" not in scheduler:
+        own = GRIDS.get(name)
+    if not own:
+        raise OptionError(
+            f"no grid is known for {scheduler!r}: give one, as parameter=value,value+…, or set "
+            "the class attribute tunable"
+        )
+    fixed = {part.partition("=")[0] for part in parameters.replace(":", "+").split("+")}
+    return {key: values for key, values in own.items() if key not in fixed}
+
+
+def _score(comparison: Comparison, scheduler: str, objective: str) -> float:
+    logs = [math.log(case.outcomes[scheduler].figures[objective]) for case in comparison.cases]
+    return math.exp(sum(logs) / len(logs))

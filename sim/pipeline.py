@@ -1,0 +1,110 @@
+"""A running pipeline: operators that run together, task by task.
+
+A *task* runs one work order of the root and the matching share of every other member's: of a
+member with as many work orders as the root, one; of one with m times as many, m. So each work
+order runs exactly once, and an executor takes a morsel from the first operator to the last, as in
+a morsel-driven engine.
+"""
+
+from __future__ import annotations
+
+from sim.state import ActiveQuery
+
+
+class Member:
+    """An operator in a pipeline.
+
+    Attributes:
+        operator: its index in the plan.
+        base_us: base time of its share of each task, µs.
+        has_waves: whether a recorded profile gives its times instead.
+        contention, memory_boundness: physical character.
+        probed_bytes: state that its probes look up; 0 if it does not probe.
+        touched_bytes: state that each task works on, its own or probed, which may be on disk.
+    """
+
+    __slots__ = (
+        "base_us",
+        "contention",
+        "has_waves",
+        "memory_boundness",
+        "operator",
+        "probed_bytes",
+        "touched_bytes",
+    )
+
+    def __init__(self, active: ActiveQuery, operator: int, num_tasks: int) -> None:
+        compiled = active.compiled
+        self.operator = operator
+        self.base_us = _per_task(active.draw.base_us[operator], num_tasks)
+        self.has_waves = compiled.has_waves[operator]
+        self.contention = compiled.contention[operator]
+        self.memory_boundness = compiled.memory_boundness[operator]
+        self.probed_bytes = 0
+        if compiled.is_probe[operator]:
+            producers = compiled.breaking_producers[operator]
+            self.probed_bytes = sum(map(active.state_bytes, producers))
+        self.touched_bytes = (active.state_bytes(operator) + self.probed_bytes) / num_tasks
+
+
+class Pipeline:
+    """Operators that run together.
+
+    Attributes:
+        active: the query.
+        members: the operators, root first.
+        fused_us: base time of each task, µs.
+        is_plain: whether that is all there is to know.
+        warm_up_us: what an executor new to the query pays.
+        transfer_us: per node, time per task to read and write intermediates there.
+        probed_bytes: state that all its members probe.
+        grown_bytes: operator slots, and the bytes they hold once all tasks are done.
+        num_running_on: executors per node.
+        tasks_on: completed tasks per node.
+    """
+
+    __slots__ = (
+        "active",
+        "fused_us",
+        "grown_bytes",
+        "is_plain",
+        "members",
+        "num_running_on",
+        "probed_bytes",
+        "tasks_on",
+        "transfer_us",
+        "warm_up_us",
+    )
+
+    def __init__(self, active: ActiveQuery, operators: tuple[int, ...], num_nodes: int) -> None:
+        num_tasks = active.num_work_orders[operators[0]]
+        self.active = active
+        self.members = tuple(Member(active, operator, num_tasks) for operator in operators)
+        self.fused_us = (
+            self.members[0].base_us
+            if len(operators) == 1
+            else list(map(sum, zip(*(member.base_us for member in self.members), strict=True)))
+        )
+        self.is_plain = True
+        self.warm_up_us = 0
+        self.transfer_us = [0.0] * num_nodes
+        self.probed_bytes = sum(member.probed_bytes for member in self.members)
+        self.grown_bytes: list[tuple[int, int]] = []
+        self.num_running_on = [0] * num_nodes
+        self.tasks_on = [0] * num_nodes
+
+    def share(self, operator: int) -> float:
+        """Share of a member in the pipeline's base work, as a profiler would attribute it."""
+        if len(self.members) == 1:
+            return 1.0
+        member = next(member for member in self.members if member.operator == operator)
+        return sum(member.base_us) / sum(self.fused_us)
+
+
+def _per_task(base_us: list[int], num_tasks: int) -> list[int]:
+    """Base times of a member's work orders, grouped into the root's tasks, in order."""
+    count = len(base_us)
+    if count == num_tasks:
+        return base_us
+    bounds = [task * count // num_tasks for task in range(num_tasks + 1)]
+    return [sum(base_us[bounds[i] : bounds[i + 1]]) for i in range(num_tasks)]

@@ -1,0 +1,177 @@
+"""Every mistake: one line on standard error, exit code 2, and nothing written."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+from builders import op, plan, trace
+
+import traces
+from lsched.cli import main
+
+SCHEDULERS = """
+class Raises:
+    def decide(self, view):
+        raise RuntimeError("boom\\nand more")
+
+class Never:
+    def decide(self, view):
+        return []
+
+class Nothing:
+    def decide(self, view):
+        return None
+
+class Nonsense:
+    def decide(self, view):
+        return [1, 2]
+
+class Broken:
+    def __init__(self):
+        raise KeyError("key")
+
+class Blank:
+    pass
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    traces.write(trace(plan(op(1000), name="p")), "ok.jsonl")
+    traces.write(trace(plan(op(1000), name="p")), "ok.jsonl.gz")
+    whole = Path("ok.jsonl").read_bytes()
+    Path("truncated.jsonl").write_bytes(whole[:-20])
+    Path("headless.jsonl").write_bytes(whole.partition(b"\n")[2])
+    Path("short.jsonl").write_bytes(whole.rstrip().rpartition(b"\n")[0] + b"\n")
+    Path("cut.jsonl.gz").write_bytes(Path("ok.jsonl.gz").read_bytes()[:-12])
+    Path("binary.jsonl").write_bytes(gzip.compress(b"\x00\xff" * 50))
+    Path("empty.jsonl").write_bytes(b"")
+    Path("s.py").write_text(SCHEDULERS)
+    Path("imports.py").write_text("import there_is_no_such_module\n")
+    return tmp_path
+
+
+def assert_one_line(
+    capsys: pytest.CaptureFixture[str], here: Path, words: list[str], message: str
+) -> None:
+    before = {path: path.read_bytes() for path in here.iterdir()}
+    code = main(words)
+    captured = capsys.readouterr()
+    assert code == 2
+    assert captured.out == ""
+    assert captured.err.startswith("lsched: error: ")
+    assert captured.err.count("\n") == 1
+    assert "Traceback" not in captured.err
+    assert message in captured.err
+    assert {path: path.read_bytes() for path in here.iterdir()} == before
+
+
+COMPARE = "compare ok.jsonl --out out --seeds 2 --workers 1 --schedulers"
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("comparee", "did you mean 'compare'"),
+        ("compare --schedulers fifo", "no trace given"),
+        ("compare ok.jsonl", "missing: --schedulers"),
+        ("describe", "missing: TRACE"),
+        ("compare ok.jsonl --schedulers fifo --lod 0.5", "did you mean --load"),
+        ("compare ok.jsonl --schedulers fifo --history maybe", "'on', 'off'"),
+        ("compare ok.jsonl --schedulers fifo --format gif", "'png', 'pdf', 'svg'"),
+        # traces
+        ("compare okk --schedulers fifo --out out", "no trace 'okk'"),
+        ("compare tpc --schedulers fifo --out out", "did you mean 'tpch'"),
+        ("compare truncated.jsonl --schedulers fifo --out out", "truncated.jsonl:3: "),
+        ("compare short.jsonl --schedulers fifo --out out", "is it truncated?"),
+        ("compare headless.jsonl --schedulers fifo --out out", "expected a header record"),
+        ("compare cut.jsonl.gz --schedulers fifo --out out", "truncated or damaged gzip"),
+        ("compare binary.jsonl --schedulers fifo --out out", "binary.jsonl:1: "),
+        ("compare empty.jsonl --schedulers fifo --out out", "empty file"),
+        ("compare s.py --schedulers fifo --out out", "s.py:2: "),
+        # schedulers
+        (f"{COMPARE} fare", "did you mean 'fair'"),
+        (f"{COMPARE} fifo,", "empty scheduler name"),
+        (f"{COMPARE} fifo,fifo", "there twice"),
+        (f"{COMPARE} srpt:sizes=history", "no parameter 'sizes'"),
+        (f"{COMPARE} srpt:size=histori", "expected estimate or observed or history"),
+        (f"{COMPARE} srpt:cap", "not key=value"),
+        (f"{COMPARE} t.py:Raises", "no file 't.py'"),
+        (f"{COMPARE} s.py:Missing", "no class 'Missing'"),
+        (f"{COMPARE} imports.py:X", "ModuleNotFoundError"),
+        (f"{COMPARE} s.py:Broken", "KeyError"),
+        (f"{COMPARE} s.py:Blank", "no attribute 'decide'"),
+        (f"{COMPARE} s.py:Raises", "scheduler 's.py:Raises', seed 0: "),
+        (f"{COMPARE} s.py:Raises", "RuntimeError: boom and more (s.py:4)"),
+        (f"{COMPARE} s.py:Never", "the scheduler has scheduled nothing"),
+        (f"{COMPARE} s.py:Nothing", "decide() returned None"),
+        (f"{COMPARE} s.py:Nonsense", "an entry is 1"),
+        (f"{COMPARE} fifo --reference fifi", "did you mean 'fifo'"),
+        # clusters
+        (f"{COMPARE} fifo --cluster inmemory-33", "did you mean 'inmemory-32'"),
+        (f"{COMPARE} fifo --cluster spark-50:num_node=1", "did you mean 'num_nodes'"),
+        (f"{COMPARE} fifo --cluster spark-50:executors_per_node=0", "expected 1 to"),
+        # arrivals and seeds
+        (f"{COMPARE} fifo --load -0.5", "load is -0.5"),
+        (f"{COMPARE} fifo --load x", "'x' is not a number"),
+        (f"{COMPARE} fifo --load 0.5 --batch", "choose one"),
+        (f"{COMPARE} fifo --load 0.5 --loads 0.5", "choose one"),
+        (f"{COMPARE} fifo --loads 0.5,x", "'x' in '0.5,x'"),
+        (f"{COMPARE} fifo --interval 0", "interval is 0"),
+        (f"{COMPARE} fifo --load 0.5 --queries 0", "number of queries is 0"),
+        (f"{COMPARE} fifo --queries 5", "need --load"),
+        (f"{COMPARE} fifo --seeds 9-3", "seeds are '9-3'"),
+        (f"{COMPARE} fifo --seeds ten", "seeds are 'ten'"),
+        (f"{COMPARE} fifo --workers 0", "workers is 0"),
+        # output
+        (f"{COMPARE} fifo --out ok.jsonl", "ok.jsonl: Not a directory"),
+        (f"{COMPARE} fifo --out ok.jsonl/out", "ok.jsonl: "),
+        ("simulate ok.jsonl --json no/x.json", "No such file or directory"),
+        ("simulate ok.jsonl --gantt x.gif", ".png, .pdf or .svg"),
+        ("simulate ok.jsonl --seed -1", "seed is -1"),
+        ("simulate ok.jsonl --scheduler s.py:Raises --json x.json", "boom"),
+        ("generate ok.jsonl --out x.jsonl", "how queries arrive"),
+        ("generate ok.jsonl --out no/x.jsonl --load 0.5", "No such file or directory"),
+        ("generate ok.jsonl --out x.jsonl --load 0.5 --executors 0", "expected 1 to"),
+        ("generate ok.jsonl --out x.jsonl --batch --executors 4", "only for --load"),
+        ("capture postgres --out x.jsonl", "invalid choice 'postgres'"),
+        ("capture duckdb --benchmark tpcz --out x.jsonl", "no benchmark 'tpcz'"),
+        ("tune ok.jsonl --scheduler s.py:Never", "no grid is known"),
+        ("tune ok.jsonl --scheduler srpt --grid cap", "not parameter=value"),
+        ("tune ok.jsonl --scheduler srpt --grid caps=1", "no parameter 'caps'"),
+        ("tune ok.jsonl --scheduler srpt --objective mean_slodown", "did you mean 'mean_slowdown'"),
+    ],
+)
+def test_mistakes(
+    capsys: pytest.CaptureFixture[str], here: Path, command: str, message: str
+) -> None:
+    assert_one_line(capsys, here, command.split(), message)
+
+
+def test_failure_in_a_worker_process(capsys: pytest.CaptureFixture[str], here: Path) -> None:
+    command = "compare ok.jsonl --out out --seeds 2 --workers 2 --schedulers fifo,s.py:Raises"
+    assert_one_line(capsys, here, command.split(), "scheduler 's.py:Raises', seed 0: ")
+
+
+def test_failure_leaves_an_earlier_result_as_it_was(
+    capsys: pytest.CaptureFixture[str], here: Path
+) -> None:
+    out = here / "out"
+    assert main(f"{COMPARE} fifo --no-plots".split()) == 0
+    capsys.readouterr()
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert main(f"{COMPARE} fifo,s.py:Raises --no-plots".split()) == 2
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_output_that_fails_while_it_is_written(
+    capsys: pytest.CaptureFixture[str], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "results.json")
+
+    monkeypatch.setattr("lsched.report.write_csv", full)
+    assert_one_line(capsys, here, f"{COMPARE} fifo".split(), "results.json: No space left")

@@ -1,0 +1,179 @@
+"""Plots: every one is drawn, says what its axes are, and is right where that can be checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from builders import op, plan, trace
+from matplotlib.figure import Figure
+
+from lsched import Arrivals, Comparison, OptionError, compare
+from lsched.plots import (
+    check_format,
+    gantt,
+    latency_by_load,
+    latency_by_plan,
+    latency_cdf,
+    queries_in_system,
+    ratio_to_reference,
+    save,
+    write_plots,
+)
+from lsched.plots.gantt import Interval, busy_intervals, readable_window
+from lsched.plots.series import mean_in_system
+from lsched.plots.style import tick_values
+from sim import Cluster, Event, simulate
+from traces import Trace
+
+SMALL = Cluster(executors_per_node=2)
+
+
+def small_trace() -> Trace:
+    return trace(plan(op(900, 1100, count=3), name="q10"), plan(op(4000, count=4), name="q2"))
+
+
+@pytest.fixture(scope="module")
+def comparison() -> Comparison:
+    return compare(
+        small_trace(),
+        ["fifo", "fair", "srpt", "sjf", "random", "oracle-srpt", "hesrpt", "stride", "round-robin"],
+        cluster=SMALL,
+        arrivals=[Arrivals(load=load, num_queries=10) for load in (0.3, 0.6)],
+        seeds=3,
+    )
+
+
+def labels(figure: Figure) -> tuple[str, str]:
+    axes = figure.axes[0]
+    return axes.get_xlabel(), axes.get_ylabel()
+
+
+def test_every_plot_is_drawn(comparison: Comparison, tmp_path: Path) -> None:
+    paths = write_plots(comparison, tmp_path)
+    names = {path.name for path in paths}
+    assert "latency-by-load.png" in names
+    for end in ("test-load-0.3", "test-load-0.6"):
+        assert {
+            f"latency-cdf-{end}.png",
+            f"latency-by-plan-{end}.png",
+            f"queries-in-system-{end}.png",
+            f"ratio-to-reference-{end}.png",
+            f"gantt-fair-{end}.png",
+        } <= names
+    assert {path.name for path in tmp_path.iterdir()} == names
+    for path in paths:
+        assert path.read_bytes().startswith(b"\x89PNG")
+        assert path.stat().st_size > 5000
+
+
+@pytest.mark.parametrize(("kind", "start"), [("pdf", b"%PDF"), ("svg", b"<?xml")])
+def test_other_formats(comparison: Comparison, tmp_path: Path, kind: str, start: bytes) -> None:
+    path = tmp_path / f"x.{kind}"
+    save(latency_cdf(comparison, comparison.cases[0]), path)
+    assert path.read_bytes().startswith(start)
+
+
+def test_axes_have_names_and_units(comparison: Comparison) -> None:
+    case = comparison.cases[0]
+    assert labels(latency_cdf(comparison, case)) == ("latency (ms)", "share of queries")
+    assert labels(latency_by_plan(comparison, case)) == ("plan", "latency (ms)")
+    x, y = labels(queries_in_system(comparison, case))
+    assert x == "time (ms)"
+    assert y.startswith("queries in the system")
+    x, _ = labels(ratio_to_reference(comparison, case))
+    assert "latency of fair" in x
+    _, y = labels(latency_by_load(comparison, comparison.cases))
+    assert y == "mean latency (ms)"
+    slow = trace(plan(op(20_000, 30_000), name="slow"))
+    result = simulate(slow, "fifo", cluster=SMALL, record_events=True)
+    assert labels(gantt(result)) == ("time (ms)", "executor")
+
+
+def test_cdf_has_every_scheduler_and_ends_at_one(comparison: Comparison) -> None:
+    axes = latency_cdf(comparison, comparison.cases[0]).axes[0]
+    assert len(axes.lines) == 9
+    styles = {(line.get_color(), line.get_linestyle()) for line in axes.lines}
+    assert len(styles) == 9
+    for line in axes.lines:
+        assert np.asarray(line.get_ydata())[-1] == 1.0
+
+
+def test_plans_are_in_the_order_of_their_numbers(comparison: Comparison) -> None:
+    axes = latency_by_plan(comparison, comparison.cases[0]).axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["q2", "q10"]
+
+
+def test_queries_in_system_by_hand() -> None:
+    # Two queries of two work orders of 10 ms, one executor, arrivals at 0 and 10 ms: the first
+    # is in the system from 0 to 20 ms, the second from 10 to 40 ms.
+    two = trace((plan(op(10_000, 10_000)), 0), (plan(op(10_000, 10_000)), 10_000))
+    result = simulate(two, "fifo", cluster=Cluster(executors_per_node=1))
+    means = mean_in_system(result.queries, np.array([0.0, 0.01, 0.02, 0.04, 0.05]))
+    assert means == pytest.approx([1.0, 2.0, 1.0, 0.0])
+
+
+def test_mean_in_system_is_littles_law(comparison: Comparison) -> None:
+    run = comparison.cases[0].outcomes["fair"].runs[0]
+    end_s = max(query.completion_s for query in run.queries)
+    (mean,) = mean_in_system(run.queries, np.array([0.0, end_s]))
+    total = sum(query.latency_s for query in run.queries)
+    assert mean * end_s == pytest.approx(total)
+
+
+def test_busy_intervals_join_tasks_of_one_query() -> None:
+    def task(kind: str, time_us: int, query: int, executor: int) -> Event:
+        return Event(time_us, kind, query, 0, 0, executor, 1)  # type: ignore[arg-type]
+
+    events = [
+        task("start", 0, 7, 0),
+        task("start", 0, 7, 1),
+        task("finish", 5, 7, 0),
+        task("start", 5, 7, 0),
+        task("finish", 8, 7, 1),
+        task("start", 8, 9, 1),
+        task("finish", 9, 7, 0),
+        task("start", 10, 7, 0),
+        task("finish", 12, 7, 0),
+        task("finish", 12, 9, 1),
+    ]
+    assert busy_intervals(events) == [
+        Interval(0, 7, 0, 9),
+        Interval(0, 7, 10, 12),
+        Interval(1, 7, 0, 8),
+        Interval(1, 9, 8, 12),
+    ]
+
+
+def test_busy_intervals_add_up_to_the_work() -> None:
+    result = simulate(small_trace(), "fair", cluster=SMALL, record_events=True)
+    assert result.events is not None
+    busy_us = sum(each.end_us - each.start_us for each in busy_intervals(result.events))
+    assert busy_us == pytest.approx(1e6 * sum(query.work_s for query in result.queries))
+
+
+def test_window_shows_few_queries() -> None:
+    drawn = Arrivals(load=0.7, num_queries=100).of(small_trace(), SMALL, 0)
+    result = simulate(drawn, "fair", cluster=SMALL)
+    start, end = readable_window(result, num_queries=8)
+    present = sum(q.start_s < end and q.completion_s > start for q in result.queries)
+    assert 6 <= present <= 9
+
+
+def test_gantt_needs_events() -> None:
+    with pytest.raises(ValueError, match="record_events=True"):
+        gantt(simulate(small_trace(), "fifo", cluster=SMALL))
+
+
+def test_unknown_format() -> None:
+    with pytest.raises(OptionError, match="are written as"):
+        check_format(Path("x.gif"))
+    assert check_format(Path("x.PNG")) == "png"
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.5, 1.05), (0.98, 1.02), (4, 400), (1, 1e6), (3, 30)])
+def test_ticks_are_few_and_inside(low: float, high: float) -> None:
+    ticks = tick_values(low, high)
+    assert 3 <= len(ticks) <= 12
+    assert all(0.97 * low <= tick <= 1.03 * high for tick in ticks)

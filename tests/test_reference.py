@@ -1,0 +1,115 @@
+"""The simulator agrees with a slow, obvious one on random traces, clusters and decisions."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import Decision, Reference
+from strategies import RandomScheduler, clusters, traces
+
+from sim import Cluster, ClusterView, Schedule, Simulation
+from traces import Trace
+
+MUST_REACH = {
+    "across nodes",
+    "all free executors held",
+    "arrival with a completion",
+    "cache shared",
+    "completions at one instant",
+    "cut read",
+    "cut written",
+    "first wave",
+    "fresh wave",
+    "hold",
+    "limit",
+    "near node first",
+    "network",
+    "pipeline ran dry",
+    "pipelined",
+    "rest wave",
+    "spill capped",
+    "spilled",
+    "timer",
+    "warm-up in the profile",
+    "wave interpolated",
+}
+
+
+def as_decision(schedule: Schedule) -> Decision:
+    return Decision(
+        [
+            (
+                each.operator.query.query_id,
+                each.operator.index,
+                each.num_executors,
+                each.pipeline_degree,
+            )
+            for each in schedule.allocations
+        ],
+        {hold.query.query_id: hold.num_executors for hold in schedule.holds},
+        schedule.until_us,
+    )
+
+
+def snapshot(view: ClusterView) -> Any:
+    """Observable numbers, in the form of ``Reference.snapshot``."""
+    return (
+        view.now_us,
+        view.num_free,
+        [
+            (
+                query.query_id,
+                query.num_executors,
+                query.num_local_free,
+                [operator.memory_bytes for operator in query.operators],
+                [
+                    (
+                        operator.is_schedulable,
+                        operator.num_unclaimed,
+                        operator.num_running,
+                        operator.num_done,
+                        operator.num_executors,
+                        query.observed_busy_us(operator.index),
+                    )
+                    for operator in query.operators
+                ],
+            )
+            for query in view.queries
+        ],
+    )
+
+
+def check_agreement(trace: Trace, cluster: Cluster, seed: int, policy_seed: int) -> set[str]:
+    """Run both and compare; returns the special cases that came up."""
+    scheduler = RandomScheduler(policy_seed)
+    simulation = Simulation(trace, cluster, seed, record_events=True)
+    decisions, snapshots = [], []
+    while (view := simulation.next_event()) is not None:
+        snapshots.append(snapshot(view))
+        schedule = scheduler.decide(view)
+        decisions.append(as_decision(schedule))
+        simulation.apply(schedule)
+    reference = Reference(trace, cluster, seed, decisions)
+    reference.run()
+    assert simulation.events is not None
+    for ours, theirs in itertools.zip_longest(simulation.events, reference.log):
+        assert ours is not None
+        assert tuple(ours) == theirs
+    for seen, expected in itertools.zip_longest(snapshots, reference.snapshots):
+        assert seen == expected
+    return reference.reached
+
+
+def test_log_and_views_equal_those_of_the_reference_and_every_feature_is_reached() -> None:
+    reached: set[str] = set()
+
+    @settings(max_examples=400)
+    @given(traces(), clusters(), st.integers(0, 3), st.integers(0, 2**32))
+    def compare(trace: Trace, cluster: Cluster, seed: int, policy_seed: int) -> None:
+        reached.update(check_agreement(trace, cluster, seed, policy_seed))
+
+    compare()
+    assert reached >= MUST_REACH
