@@ -1,17 +1,21 @@
-"""What a scheduler answers: a schedule, which stands until the next scheduling event (R5)."""
+"""What a scheduler answers: a schedule, which stands until the next scheduling event (R5).
+
+These are made many times per event; a msgspec struct is made several times faster than a frozen
+dataclass.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from sim.view import OperatorView, QueryView
 
 
-@dataclass(frozen=True, slots=True)
-class Allocation:
+class Allocation(Struct, frozen=True):
     """Give free executors to an operator.
 
     Attributes:
@@ -27,16 +31,14 @@ class Allocation:
     pipeline_degree: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """Keep up to ``num_executors`` free executors that are local to ``query`` from others."""
 
     query: QueryView
     num_executors: int
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(Struct, frozen=True):
     """Allocations in order of precedence, holds, and when to ask again at the latest.
 
     Attributes:

@@ -160,10 +160,11 @@ class Simulation:
                 goes_on = task < total and (
                     is_sticky or (position[root] <= cursor and num_held[slot] <= direct_limit[root])
                 )
-                is_undecided = task == total and not (
-                    is_dry_noted[root] and num_done[root] + 1 < total
-                )
-                if goes_on or (is_free_to_go and not is_undecided):
+                if goes_on or (
+                    # Neither the last task nor the first to find nothing unclaimed (R6).
+                    is_free_to_go
+                    and (task < total or (is_dry_noted[root] and num_done[root] + 1 < total))
+                ):
                     finished.clear()
                     if is_tracked:
                         self.progress.track_task(executor)
@@ -237,7 +238,7 @@ class Simulation:
         for executor in executors:
             if self._is_sticky and state.next_task[executor.root] < state.num_tasks[executor.root]:
                 executor.wave, executor.delay_us = REST, 0
-                self._take_task(executor)
+                self._take_task(executor, executor.root, executor.slot)
                 self._going_on.append(executor)
             else:
                 self.dispatcher.add_free(executor)
@@ -286,13 +287,13 @@ class Simulation:
             executor.delay_us = self.progress.costs.move(pipeline, executor.node)
             executor.slot = slot
         executor.root, executor.pipeline = root, pipeline
-        self._take_task(executor)
+        self._take_task(executor, root, slot)
 
-    def _take_task(self, executor: Executor) -> None:
-        state, root = self.state, executor.root
+    def _take_task(self, executor: Executor, root: int, slot: int) -> None:
+        state = self.state
         executor.task = task = state.next_task[root]
         state.next_task[root] = task + 1
-        state.num_held[executor.slot] += 1
+        state.num_held[slot] += 1
         if self._is_contextual:
             self.progress.costs.occupy(executor)
 
