@@ -27,7 +27,7 @@ def isolated_bound_us(active: ActiveQuery, num_executors: int) -> float:
             end = max(end, ends[producer])
         starts[operator] = start
         ends[operator] = max(end, start + max(longest, work / num_executors))
-    return max(max(ends), total / num_executors)
+    return max(1.0, max(ends), total / num_executors)
 
 
 def _least_times(active: ActiveQuery, operator: int) -> tuple[float, float]:
@@ -43,5 +43,6 @@ def _least_times(active: ActiveQuery, operator: int) -> tuple[float, float]:
         if times
     ]
     factor = active.query.time_factor
-    least = [factor * min(times[(u * len(times)) >> 32] for times in lists) for u in uniform]
+    # Rounded down, because a task's time may be.
+    least = [int(factor * min(times[(u * len(times)) >> 32] for times in lists)) for u in uniform]
     return sum(least), max(least)

@@ -12,6 +12,15 @@ from sim.errors import ClusterError
 MB = 1024**2
 GB = 1024**3
 
+OPTIONAL = {
+    "move_across_delay_us",
+    "intermediate_bytes_per_s",
+    "network_bytes_per_s",
+    "cache_bytes",
+    "memory_bytes",
+}
+"""Attributes that may be None: the feature is off."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
@@ -60,13 +69,15 @@ class Cluster:
     use_profiles: bool = True
 
     def __post_init__(self) -> None:
+        if not isinstance(self.use_profiles, bool):
+            raise ClusterError(f"use_profiles is {self.use_profiles!r}, expected true or false")
         self._check("num_nodes", 1, 10_000)
         self._check("executors_per_node", 1, 10_000)
         if self.release not in ("work-order", "pipeline"):
             raise ClusterError(f"release is {self.release!r}, expected 'work-order' or 'pipeline'")
         for name in ("move_delay_us", "move_across_delay_us", "warm_up_us"):
             self._check(name, 0, 10**12)
-        self._check("work_orders_per_batch", 1, 10**6)
+        self._check("work_orders_per_batch", 1, 1000)
         for name in ("contention", "coherency"):
             self._check(name, 0.0, 1.0)
         self._check("interference", 0.0, 10.0)
@@ -78,7 +89,7 @@ class Cluster:
 
     def _check(self, name: str, low: float, high: float) -> None:
         value = getattr(self, name)
-        if value is None:
+        if value is None and name in OPTIONAL:
             return
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ClusterError(f"{name} is {value!r}, expected a number")

@@ -42,6 +42,8 @@ def checked_entries(
             _fail("R5", f"a hold of {hold.num_executors!r} executors", f"0 to {limit}")
         if not hold.query.belongs_to(simulation):
             _fail("R5", f"a hold for {hold.query!r}", "a query that is in the system")
+        if hold.query.slot in holds:
+            _fail("R5", f"two holds for {hold.query!r}", "one for each query")
         holds[hold.query.slot] = int(hold.num_executors)
     until_us = schedule.until_us
     if until_us is not None and not _is_count(until_us, simulation.now_us + 1, 2**62):

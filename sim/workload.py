@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from sim.cluster import Cluster
-from traces import KINDS, Kind, Plan, Query
-from traces.model import Operator, scaled_count
+from traces import KINDS, Kind, Plan, Query, TraceError
+from traces.model import MAX_WORK_ORDERS, Operator, scaled_count
 
 U32 = 1 << 32
 
@@ -70,35 +70,45 @@ class CompiledPlan:
         self._offsets = np.cumsum(self._lengths) - self._lengths
 
     def num_work_orders(self, query: Query) -> tuple[list[int], list[int]]:
-        """Recorded work orders of each operator at the query's size, and after batching."""
+        """Recorded work orders of each operator at the query's size, and after batching.
+
+        Raises:
+            TraceError: they are too many to keep.
+        """
         raw = [scaled_count(operator, query.size_factor) for operator in self.plan.operators]
+        if sum(raw) > MAX_WORK_ORDERS:
+            raise TraceError(
+                f"query {query.query_id} ({query.plan}) has {sum(raw):,} work orders at size "
+                f"factor {query.size_factor}, expected at most {MAX_WORK_ORDERS:,}"
+            )
         return raw, [-(-count // self.batch) for count in raw]
 
     def draw(self, query: Query, raw_counts: Sequence[int], seed: int) -> Draw:
         """Base times of all work orders, from (seed, query, operator, index) alone (R8)."""
-        is_recorded = query.size_factor == 1.0 and list(raw_counts) == self._lengths.tolist()
+        is_recorded = list(raw_counts) == self._lengths.tolist()
         if is_recorded and not any(self.has_waves):
             times, uniform = self._times, None
         else:
             times, uniform = self._resample(query, np.asarray(raw_counts, np.int64), seed)
         if query.time_factor != 1.0:
             times = np.maximum(np.rint(times * query.time_factor).astype(np.int64), 1)
-        bounds = list(itertools.accumulate(raw_counts, initial=0))
+        raw_bounds = list(itertools.accumulate(raw_counts, initial=0))
+        bounds = raw_bounds
         if self.batch > 1:
-            spans = itertools.pairwise(bounds)
+            spans = itertools.pairwise(raw_bounds)
             first = [at for low, high in spans for at in range(low, high, self.batch)]
             times = np.add.reduceat(times, first)
-            uniform = None if uniform is None else uniform[first]
             counts = [-(-count // self.batch) for count in raw_counts]
             bounds = list(itertools.accumulate(counts, initial=0))
         flat = times.tolist()
-        flat_uniform = uniform.tolist() if uniform is not None and any(self.has_waves) else []
-        ranges = list(itertools.pairwise(bounds))
+        numbers = [] if uniform is None or not any(self.has_waves) else uniform.tolist()
         return Draw(
-            base_us=[flat[low:high] for low, high in ranges],
+            base_us=[flat[low:high] for low, high in itertools.pairwise(bounds)],
             uniform=[
-                flat_uniform[low:high] if has_waves else None
-                for (low, high), has_waves in zip(ranges, self.has_waves, strict=True)
+                numbers[low:high] if has_waves else None
+                for (low, high), has_waves in zip(
+                    itertools.pairwise(raw_bounds), self.has_waves, strict=True
+                )
             ],
         )
 
@@ -111,10 +121,9 @@ class CompiledPlan:
         key = np.array([seed, query.query_id], np.uint64)
         uniform = (np.random.Philox(key=key).random_raw(total) >> np.uint64(32)).astype(np.int64)
         index = (uniform * self._lengths[operator]) >> 32
-        if query.size_factor == 1.0:
-            starts = np.cumsum(counts) - counts
-            is_exact = counts == self._lengths
-            index = np.where(is_exact[operator], np.arange(total) - starts[operator], index)
+        starts = np.cumsum(counts) - counts
+        is_recorded = (counts == self._lengths)[operator]
+        index = np.where(is_recorded, np.arange(total) - starts[operator], index)
         return self._times[self._offsets[operator] + index], uniform
 
 
@@ -123,8 +132,8 @@ class Draw:
 
     Attributes:
         base_us: per operator, the base time of each work order, µs.
-        uniform: per operator with waves, a number in [0, 2**32) per work order, which indexes
-            whichever recorded distribution applies; None elsewhere.
+        uniform: per operator with waves, a number in [0, 2**32) per recorded work order (before
+            batching), which indexes whichever distribution applies; None elsewhere.
     """
 
     __slots__ = ("base_us", "uniform")

@@ -395,7 +395,9 @@ class Reference:
             return float(listed[luck * len(listed) // 2**32])
 
         total = 0.0
-        for index in self._share(task, member):
+        # Of the recorded work orders, before batching.
+        count, num_tasks = len(uniform), self._count(task.query_id, task.root)
+        for index in range(task.index * count // num_tasks, (task.index + 1) * count // num_tasks):
             at_high, at_low = quantile(high, uniform[index]), quantile(low, uniform[index])
             if low.num_executors < executors < high.num_executors:
                 self.reached.add("wave interpolated")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import Decision, Reference
@@ -103,6 +104,7 @@ def check_agreement(trace: Trace, cluster: Cluster, seed: int, policy_seed: int)
     return reference.reached
 
 
+@pytest.mark.slow
 def test_log_and_views_equal_those_of_the_reference_and_every_feature_is_reached() -> None:
     reached: set[str] = set()
 

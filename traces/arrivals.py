@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 
 from traces.errors import TraceError
@@ -95,6 +96,8 @@ class _Draws:
         for name, value in (("size_sd", size_sd), ("time_sd", time_sd)):
             if not 0 <= value <= 2:
                 raise TraceError(f"{name} is {value}, expected 0 to 2")
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise TraceError(f"seed is {seed!r}, expected a whole number from 0")
         self._trace = trace
         self.generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
         self._plans = self.generator.integers(len(trace.plans), size=num_queries)
@@ -105,22 +108,18 @@ class _Draws:
         return self.generator.lognormal(-sd * sd / 2, sd, count).round(4).clip(1e-4)
 
     def trace(self, arrivals_us: np.ndarray) -> Trace:
-        queries = tuple(
-            Query(
-                query_id=index,
-                plan=self._trace.plans[plan].name,
-                arrival_us=int(arrival),
-                size_factor=float(size),
-                time_factor=float(time),
+        drawn = zip(self._plans, arrivals_us, self._sizes, self._times, strict=True)
+        try:
+            queries = tuple(
+                Query(
+                    query_id=index,
+                    plan=self._trace.plans[plan].name,
+                    arrival_us=int(arrival),
+                    size_factor=float(size),
+                    time_factor=float(time),
+                )
+                for index, (plan, arrival, size, time) in enumerate(drawn)
             )
-            for index, (plan, arrival, size, time) in enumerate(
-                zip(self._plans, arrivals_us, self._sizes, self._times, strict=True)
-            )
-        )
-        return Trace(
-            name=self._trace.name,
-            plans=self._trace.plans,
-            queries=queries,
-            description=self._trace.description,
-            source=self._trace.source,
-        )
+        except ValueError as error:
+            raise TraceError(f"a query drawn for trace {self._trace.name!r}: {error}") from None
+        return msgspec.structs.replace(self._trace, queries=queries)

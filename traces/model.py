@@ -16,6 +16,8 @@ from traces.kinds import KINDS
 
 MAX_TIME_US = 10**15
 """Largest time accepted anywhere (about 32 years); above it a unit is wrong."""
+MAX_WORK_ORDER_US = 10**12
+"""Longest work order accepted (about 12 days)."""
 MAX_BYTES = 10**18
 MAX_WORK_ORDERS = 10**8
 
@@ -45,7 +47,7 @@ class Wave(Struct, frozen=True, forbid_unknown_fields=True):
         for name in ("fresh", "first", "rest"):
             times = getattr(self, name)
             for time in times:
-                _check(name, time, 1, MAX_TIME_US)
+                _check(name, time, 1, MAX_WORK_ORDER_US)
             if list(times) != sorted(times):
                 raise ValueError(f"{name} must be sorted")
 
@@ -57,9 +59,9 @@ class Operator(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
         kind: one of ``traces.KINDS``; unknown kinds behave as ``other``.
         name: label for people, such as the table that is scanned.
         num_work_orders: work orders at size factor 1.
-        work_order_us: recorded times of single work orders. With exactly ``num_work_orders``
-            entries, and nothing scaled or batched, work order i takes the i-th; otherwise times
-            are drawn from the list (rule R8).
+        work_order_us: recorded times of single work orders. Where a query has exactly as many
+            work orders as the list has entries, work order i takes the i-th; otherwise times are
+            drawn from the list (rule R8).
         est_work_order_us: what the optimizer's cardinalities predict for the mean work order;
             None: no estimate is recorded, and the true mean stands for it.
         is_scalable: whether more data means more work orders (false for the five rows of
@@ -91,14 +93,14 @@ class Operator(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
         if not self.work_order_us:
             raise ValueError("work_order_us is empty, expected at least one recorded time")
         for time in self.work_order_us:
-            _check("work_order_us", time, 1, MAX_TIME_US)
+            _check("work_order_us", time, 1, MAX_WORK_ORDER_US)
         for name in ("output_bytes", "state_bytes"):
             _check(name, getattr(self, name), 0, MAX_BYTES)
         for name in ("est_output_bytes", "est_state_bytes"):
             if (value := getattr(self, name)) is not None:
                 _check(name, value, 0, MAX_BYTES)
         if self.est_work_order_us is not None:
-            _check("est_work_order_us", self.est_work_order_us, 1, MAX_TIME_US)
+            _check("est_work_order_us", self.est_work_order_us, 1, MAX_WORK_ORDER_US)
         if self.contention is not None:
             _check("contention", self.contention, 0.0, 1.0)
         counts = [wave.num_executors for wave in self.waves]
@@ -244,7 +246,7 @@ class Query(
         _check("query_id", self.query_id, 0, 2**62)
         _check("arrival_us", self.arrival_us, 0, MAX_TIME_US)
         _check("size_factor", self.size_factor, 1e-6, 1e6)
-        _check("time_factor", self.time_factor, 1e-6, 1e6)
+        _check("time_factor", self.time_factor, 1e-6, 1e3)
 
 
 class Trace(Struct, frozen=True, kw_only=True):
