@@ -42,13 +42,13 @@ def synthetic(num_queries: int, *, with_state: bool = False) -> Trace:
 
 
 def _plan(name: str, generator: np.random.Generator, with_state: bool) -> Plan:
-    """Four stages (two leaves, a join, an aggregate), or the same in pipelines with state."""
+    """Two scans and a join as Spark-like stages, or as pipelines with state."""
     if with_state:
         kinds = ("scan", "build", "scan", "probe", "aggregate")
         edges = (Edge(0, 1, False), Edge(1, 3, True), Edge(2, 3, False), Edge(3, 4, False))
     else:
-        kinds = ("stage",) * 4
-        edges = (Edge(0, 2), Edge(1, 2), Edge(2, 3))
+        kinds = ("stage",) * 3
+        edges = (Edge(0, 2), Edge(1, 2))
     count = int(generator.integers(350, 650)) // len(kinds)
     operators = tuple(
         Operator(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 
 from sim.executor import Executor
@@ -109,11 +110,11 @@ class Dispatcher:
         self.cursor = len(entries)
         return None
 
-    def assign(self, claim: Callable[[Executor, Entry], None]) -> list[Executor]:
+    def assign(self, claim: Callable[[Sequence[Executor], Entry], None]) -> list[Executor]:
         """Give free executors away until none is left or nothing is eligible.
 
-        ``claim(executor, entry)`` must take a task of the root's pipeline and raise the query's
-        ``num_held``. Returns the executors, in the order in which they were given.
+        ``claim(executors, entry)`` must take as many tasks of the root's pipeline and raise the
+        query's ``num_held``. Returns the executors, in the order in which they were given.
         """
         state, entries = self._state, self._entries
         next_task, num_tasks, held = state.next_task, state.num_tasks, state.num_held
@@ -121,37 +122,49 @@ class Dispatcher:
         first_blocked = len(entries)
         for at in range(self.cursor, len(entries)):
             root, slot, limit, _ = entries[at]
-            while next_task[root] < num_tasks[root] and held[slot] < limit:
+            wanted = min(num_tasks[root] - next_task[root], limit - held[slot])
+            if wanted <= 0:
+                continue
+            chosen = self._take(slot, wanted)
+            if chosen:
+                claim(chosen, entries[at])
+                given += chosen
+            if len(chosen) < wanted:
+                first_blocked = min(at, first_blocked)
                 if not self.free:
-                    self.cursor = min(at, first_blocked)
-                    return given
-                executor = self._choose(slot)
-                if executor is None:
-                    first_blocked = min(at, first_blocked)
                     break
-                claim(executor, entries[at])
-                given.append(executor)
         self.cursor = first_blocked
         return given
 
-    def _choose(self, slot: int) -> Executor | None:
-        """Take the executor out of the pool that the query should get; None if all are held."""
-        num_local_free = self._state.num_local_free
+    def _take(self, slot: int, wanted: int) -> list[Executor]:
+        """Take up to ``wanted`` executors out of the pool, those that the query should get."""
+        free, num_local_free = self.free, self._state.num_local_free
+        chosen: list[Executor] = []
         if num_local_free[slot]:
-            chosen = next(executor for executor in reversed(self.free) if executor.slot == slot)
-        elif not self._holds and self._is_one_node:
-            chosen = next(iter(self.free))
-        else:
-            open_to_all = [executor for executor in self.free if not self._is_held(executor)]
-            if not open_to_all:
-                return None
-            nodes = self._state.active[slot].nodes
-            known = (executor for executor in open_to_all if nodes >> executor.node & 1)
-            chosen = next(known, open_to_all[0])
-        del self.free[chosen]
-        if chosen.slot >= 0:
-            num_local_free[chosen.slot] -= 1
+            local = (executor for executor in reversed(free) if executor.slot == slot)
+            chosen = list(itertools.islice(local, min(wanted, num_local_free[slot])))
+            num_local_free[slot] -= len(chosen)
+            for executor in chosen:
+                del free[executor]
+        nodes = self._state.active[slot].nodes
+        while free and len(chosen) < wanted:
+            longest = self._longest_free(nodes)
+            if longest is None:
+                break
+            chosen.append(longest)
+            del free[longest]
+            if longest.slot >= 0:
+                num_local_free[longest.slot] -= 1
+            nodes |= 1 << longest.node
         return chosen
+
+    def _longest_free(self, nodes: int) -> Executor | None:
+        """The executor that has been free longest, first on ``nodes``, that is not held."""
+        if self._is_one_node and not self._holds:
+            return next(iter(self.free))
+        open_to_all = [executor for executor in self.free if not self._is_held(executor)]
+        known = (executor for executor in open_to_all if nodes >> executor.node & 1)
+        return next(known, open_to_all[0] if open_to_all else None)
 
     def _is_held(self, executor: Executor) -> bool:
         hold = self._holds.get(executor.slot, 0)

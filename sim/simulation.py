@@ -8,7 +8,7 @@ re-armed events with a callback, because a process per work order is four times 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import simpy
@@ -186,7 +186,7 @@ class Simulation:
                             now = upcoming
                             continue
                         self.now_us = now
-                        self._claim(executor, place)
+                        self._claim((executor,), place)
                     pipeline = executor.pipeline
                     if pipeline.is_plain:
                         duration = pipeline.fused_us[executor.task]
@@ -237,8 +237,7 @@ class Simulation:
         freed = []
         for executor in executors:
             if self._is_sticky and state.next_task[executor.root] < state.num_tasks[executor.root]:
-                executor.wave, executor.delay_us = REST, 0
-                self._take_task(executor, executor.root, executor.slot)
+                self._claim([executor], (executor.root, executor.slot, 0, 0))
                 self._going_on.append(executor)
             else:
                 self.dispatcher.add_free(executor)
@@ -266,50 +265,45 @@ class Simulation:
 
     def _give_executors(self) -> None:
         """Give free executors away, then fix the durations of all that starts at this instant."""
-        claimed = self._going_on
+        started = self._going_on
+        self._going_on = []
         if self.dispatcher.free:
-            claimed += self.dispatcher.assign(self._claim)
-        for executor in claimed:
-            self._start(executor)
-        claimed.clear()
+            started += self.dispatcher.assign(self._claim)
+        events, num_held, schedule = self.events, self.state.num_held, self._schedule
+        for executor in started:
+            pipeline = executor.pipeline
+            if pipeline.is_plain:
+                duration = pipeline.fused_us[executor.task]
+            else:
+                duration = self.progress.costs.duration_us(executor, num_held[executor.slot])
+            executor.duration_us = duration
+            executor.callbacks = self._finish_callbacks
+            schedule(executor, COMPLETION, executor.delay_us + duration)
+            if events is not None:
+                self._log_task(self.now_us, "start", executor)
 
-    def _claim(self, executor: Executor, place: Entry) -> None:
-        """An executor that the dispatcher has chosen takes the next task of a pipeline."""
+    def _claim(self, executors: Sequence[Executor], place: Entry) -> None:
+        """Executors that the dispatcher has chosen take the next tasks of a pipeline."""
         root, slot, _, degree = place
+        state = self.state
         pipeline = self.progress.pipelines.get(root)
         if pipeline is None:
             pipeline = self.progress.start_pipeline(root, slot, degree, self.now_us)
-        if executor.slot == slot:
-            executor.wave = REST if executor.root == root else FIRST
-            executor.delay_us = 0
-        else:
-            executor.wave = FRESH
-            executor.delay_us = self.progress.costs.move(pipeline, executor.node)
-            executor.slot = slot
-        executor.root, executor.pipeline = root, pipeline
-        self._take_task(executor, root, slot)
-
-    def _take_task(self, executor: Executor, root: int, slot: int) -> None:
-        state = self.state
-        executor.task = task = state.next_task[root]
-        state.next_task[root] = task + 1
-        state.num_held[slot] += 1
-        if self._is_contextual:
-            self.progress.costs.occupy(executor)
-
-    def _start(self, executor: Executor) -> None:
-        """Fix how long an executor's task takes, and when it will be done."""
-        pipeline = executor.pipeline
-        if pipeline.is_plain:
-            duration = pipeline.fused_us[executor.task]
-        else:
-            num_held = self.state.num_held[executor.slot]
-            duration = self.progress.costs.duration_us(executor, num_held)
-        executor.duration_us = duration
-        executor.callbacks = self._finish_callbacks
-        self._schedule(executor, COMPLETION, executor.delay_us + duration)
-        if self.events is not None:
-            self._log_task(self.now_us, "start", executor)
+        task = state.next_task[root]
+        for executor in executors:
+            if executor.slot == slot:
+                executor.wave = REST if executor.root == root else FIRST
+                executor.delay_us = 0
+            else:
+                executor.wave = FRESH
+                executor.delay_us = self.progress.costs.move(pipeline, executor.node)
+                executor.slot = slot
+            executor.root, executor.pipeline, executor.task = root, pipeline, task
+            task += 1
+            if self._is_contextual:
+                self.progress.costs.occupy(executor)
+        state.next_task[root] = task
+        state.num_held[slot] += len(executors)
 
     def _arm_arrival(self) -> None:
         if self._next_query is not None:

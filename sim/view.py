@@ -131,12 +131,18 @@ class QueryView:
     @property
     def schedulable(self) -> list[OperatorView]:
         """Operators that may be execution roots now (R4), in the plan's order."""
-        state, base = self._simulation.state, self._active.base_slot
-        is_ready, next_task, num_tasks = state.is_ready, state.next_task, state.num_tasks
+        state, operators = self._simulation.state, self.operators
+        base = self._active.base_slot
+        end = base + len(operators)
+        columns = zip(
+            operators,
+            state.is_ready[base:end],
+            state.next_task[base:end],
+            state.num_tasks[base:end],
+            strict=True,
+        )
         return [
-            operator
-            for at, operator in enumerate(self.operators, start=base)
-            if is_ready[at] and next_task[at] < num_tasks[at]
+            operator for operator, ready, claimed, tasks in columns if ready and claimed < tasks
         ]
 
     @property
@@ -194,14 +200,23 @@ class QueryView:
     def operator_remaining_us(self, size: Size = "estimate") -> list[float]:
         """Work that is not done of each operator, µs."""
         state, active = self._simulation.state, self._active
-        is_complete, base = state.is_complete, active.base_slot
-        return [
-            0.0
-            if is_complete[base + operator]
-            else (active.num_work_orders[operator] - self.num_done(operator))
-            * self.work_order_us(operator, size)
-            for operator in range(active.compiled.num_operators)
-        ]
+        num_done, num_tasks = state.num_done, state.num_tasks
+        counts, estimates = active.num_work_orders, active.compiled.est_work_order_us
+        base, end = active.base_slot, active.base_slot + len(counts)
+        is_complete, roots = state.is_complete[base:end], state.root[base:end]
+        remaining = []
+        for operator, root in enumerate(roots):
+            if is_complete[operator]:
+                remaining.append(0.0)
+                continue
+            left = counts[operator]
+            if root >= 0:
+                left -= left * num_done[root] // num_tasks[root]
+            time = estimates[operator]
+            if size != "estimate":
+                time = self.work_order_us(operator, size)
+            remaining.append(left * time)
+        return remaining
 
     def critical_paths_us(self, size: Size = "estimate") -> list[float]:
         """Of each operator, the work not done on the heaviest path from it to the end, µs."""
