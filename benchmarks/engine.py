@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -22,45 +22,46 @@ from traces import Edge, Operator, Plan, Query, Trace
 REPEATS = 5
 EXECUTORS = 50
 PLAIN = sim.Cluster(executors_per_node=EXECUTORS, move_delay_us=2_000_000)
-FULL = sim.preset("warehouse-4x16").replace(
+WAREHOUSE = sim.preset("warehouse-4x16").replace(
     work_orders_per_batch=1, memory_bytes=2_000_000, move_delay_us=2_000, spill_bytes_per_s=10**9
 )
+TWO = ("stage",) * 2
+FOUR = ("stage",) * 4
+FULL = ("scan", "build", "scan", "probe", "aggregate")
+EDGES = {
+    2: (Edge(0, 1),),
+    4: (Edge(0, 2), Edge(1, 2), Edge(2, 3)),
+    5: (Edge(0, 1, False), Edge(1, 3), Edge(2, 3, False), Edge(3, 4, False)),
+}
+"""By number of operators: map and reduce; two leaves, a join, a result; the same in pipelines."""
 
 
-def synthetic(num_queries: int, *, with_state: bool = False) -> Trace:
-    """Queries of about 500 work orders of about 3 s, at an offered load of 0.5."""
+def synthetic(num_queries: int, kinds: Sequence[str]) -> Trace:
+    """Queries of about 500 work orders of 1 to 5 s, at an offered load of 0.5."""
     generator = np.random.default_rng(0)
-    plans = tuple(_plan(f"p{index}", generator, with_state) for index in range(20))
+    plans = tuple(_plan(f"p{index}", generator, kinds) for index in range(20))
     work = sum(plan.work_us for plan in plans) / len(plans)
-    gap = work / (0.5 * EXECUTORS)
-    arrivals = np.cumsum(generator.exponential(gap, num_queries)).astype(int).tolist()
+    arrivals = np.cumsum(generator.exponential(work / (0.5 * EXECUTORS), num_queries))
     queries = tuple(
         Query(query_id=index, plan=plans[index % len(plans)].name, arrival_us=arrival)
-        for index, arrival in enumerate(arrivals)
+        for index, arrival in enumerate(arrivals.astype(int).tolist())
     )
     return Trace(name="synthetic", plans=plans, queries=queries)
 
 
-def _plan(name: str, generator: np.random.Generator, with_state: bool) -> Plan:
-    """Two scans and a join as Spark-like stages, or as pipelines with state."""
-    if with_state:
-        kinds = ("scan", "build", "scan", "probe", "aggregate")
-        edges = (Edge(0, 1, False), Edge(1, 3, True), Edge(2, 3, False), Edge(3, 4, False))
-    else:
-        kinds = ("stage",) * 3
-        edges = (Edge(0, 2), Edge(1, 2))
+def _plan(name: str, generator: np.random.Generator, kinds: Sequence[str]) -> Plan:
     count = int(generator.integers(350, 650)) // len(kinds)
     operators = tuple(
         Operator(
             kind=kind,
             num_work_orders=count,
             work_order_us=tuple(generator.integers(1_000_000, 5_000_000, count).tolist()),
-            output_bytes=50_000 if with_state else 0,
+            output_bytes=0 if kind == "stage" else 50_000,
             state_bytes=100_000 if kind in ("build", "aggregate") else 0,
         )
         for kind in kinds
     )
-    return Plan(name=name, operators=operators, edges=edges)
+    return Plan(name=name, operators=operators, edges=EDGES[len(kinds)])
 
 
 def work_orders_per_s(trace: Trace, scheduler: str, cluster: sim.Cluster) -> float:
@@ -92,8 +93,7 @@ def heap_per_s(num_events: int = 200_000) -> float:
 
 def growth(num_queries: int) -> None:
     """One large run in this process; prints work orders, seconds and peak memory in MB."""
-    trace = synthetic(num_queries)
-    summary = sim.simulate(trace, "fifo", cluster=PLAIN).summary()
+    summary = sim.simulate(synthetic(num_queries, TWO), "fifo", cluster=PLAIN).summary()
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(int(summary["num_work_orders"]), summary["wall_s"], peak_mb)
 
@@ -102,20 +102,21 @@ def main() -> None:
     """Print all figures."""
     heap = heap_per_s()
     print(f"bare heapq loop             {heap / 1e6:6.2f} M events/s")
-    plain, full = synthetic(200), synthetic(200, with_state=True)
-    cases: list[tuple[str, Callable[[], float]]] = [
-        ("fifo, plain", lambda: work_orders_per_s(plain, "fifo", PLAIN)),
-        ("fair, plain", lambda: work_orders_per_s(plain, "fair", PLAIN)),
-        ("fifo, all of R9, 4 nodes", lambda: work_orders_per_s(full, "fifo", FULL)),
-        ("fair, all of R9, 4 nodes", lambda: work_orders_per_s(full, "fair", FULL)),
-    ]
-    for name, measure in cases:
-        rate = measure()
+    for name, scheduler, kinds, cluster in (
+        ("fifo, 2 stages of 250", "fifo", TWO, PLAIN),
+        ("fair, 2 stages of 250", "fair", TWO, PLAIN),
+        ("fifo, 4 stages of 125", "fifo", FOUR, PLAIN),
+        ("fair, 4 stages of 125", "fair", FOUR, PLAIN),
+        ("fifo, all of R9, 4 nodes", "fifo", FULL, WAREHOUSE),
+        ("fair, all of R9, 4 nodes", "fair", FULL, WAREHOUSE),
+    ):
+        rate = work_orders_per_s(synthetic(200, kinds), scheduler, cluster)
         print(f"{name:27} {rate / 1e6:6.2f} M work orders/s, {rate / heap:.2f} x heapq")
     small = _growth_in_a_process(200)
     large = _growth_in_a_process(8_000)
     ratio = (large[1] / large[0]) / (small[1] / small[0])
-    print(f"{large[0] / 1e6:.1f} M work orders: {ratio:.2f} x linear growth from {small[0] / 1e6:.1f} M")
+    sizes = f"{large[0] / 1e6:.1f} M work orders, {small[0] / 1e6:.1f} M"
+    print(f"time per work order, {sizes}: {ratio:.2f} x")
     print(f"peak memory {large[2]:.0f} MB")
 
 

@@ -41,6 +41,9 @@ class CostModel:
         )
         self.num_busy_on = [0] * cluster.num_nodes
         self.cached_bytes = [0] * cluster.num_nodes
+        self._move_us = self._move_across_us = cluster.move_delay_us
+        if cluster.move_across_delay_us is not None:
+            self._move_across_us = cluster.move_across_delay_us
         self._cluster = cluster
         self._state = state
         self._memory = memory
@@ -57,6 +60,8 @@ class CostModel:
         pipeline.is_plain = self.is_plain and not any(
             member.has_waves or member.contention for member in pipeline.members
         )
+        if pipeline.is_plain and pipeline.done_tasks is None:
+            pipeline.times_us = pipeline.fused_us
         if self.is_plain:
             return
         is_cut = compiled.has_streaming_output[last.operator]
@@ -115,13 +120,10 @@ class CostModel:
 
     def move(self, pipeline: Pipeline, node: int) -> int:
         """Bring an executor of a node to a query; the delay it pays: move, and warm-up, µs."""
-        cluster, active = self._cluster, pipeline.active
-        delay = cluster.move_delay_us
-        is_across = active.nodes and not active.nodes >> node & 1
-        if is_across and cluster.move_across_delay_us is not None:
-            delay = cluster.move_across_delay_us
-        delay += pipeline.warm_up_us
-        active.nodes |= 1 << node
+        active, at = pipeline.active, 1 << node
+        is_across = active.nodes and not active.nodes & at
+        delay = pipeline.warm_up_us + (self._move_across_us if is_across else self._move_us)
+        active.nodes |= at
         active.delay_us += delay
         return delay
 
@@ -149,7 +151,8 @@ class CostModel:
         scalability = 1.0 + cluster.coherency * num_held * others
         busy = (self.num_busy_on[node] - 1) / cluster.executors_per_node
         interference = cluster.interference * busy
-        cache_bytes, misfit = cluster.cache_bytes, self._memory.misfit(node)
+        cache_bytes = cluster.cache_bytes
+        misfit = self._memory.misfit(node) if self._memory.is_tracked else 0.0
         total = pipeline.transfer_us[node]
         for member in pipeline.members:
             if member.has_waves:

@@ -160,11 +160,14 @@ class Dispatcher:
 
     def _longest_free(self, nodes: int) -> Executor | None:
         """The executor that has been free longest, first on ``nodes``, that is not held."""
-        if self._is_one_node and not self._holds:
-            return next(iter(self.free))
-        open_to_all = [executor for executor in self.free if not self._is_held(executor)]
-        known = (executor for executor in open_to_all if nodes >> executor.node & 1)
-        return next(known, open_to_all[0] if open_to_all else None)
+        first: Executor | None = None
+        for executor in self.free:
+            if self.has_holds and self._is_held(executor):
+                continue
+            if self._is_one_node or nodes >> executor.node & 1:
+                return executor
+            first = first or executor
+        return first
 
     def _is_held(self, executor: Executor) -> bool:
         hold = self._holds.get(executor.slot, 0)

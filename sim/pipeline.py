@@ -54,17 +54,22 @@ class Pipeline:
         active: the query.
         members: the operators, root first.
         fused_us: base time of each task, µs.
-        is_plain: whether that is all there is to know.
+        is_plain: whether that is all there is to know of its duration.
+        times_us: base times, where that is all there is to know of a task at all; else None.
         warm_up_us: what an executor new to the query pays.
         transfer_us: per node, time per task to read and write intermediates there.
         probed_bytes: state that all its members probe.
         grown_bytes: operator slots, and the bytes they hold once all tasks are done.
+        done_tasks: completed tasks in order of completion; None if there is only one member.
         num_running_on: executors per node.
         tasks_on: completed tasks per node.
     """
 
     __slots__ = (
+        "_done_us",
+        "_num_summed",
         "active",
+        "done_tasks",
         "fused_us",
         "grown_bytes",
         "is_plain",
@@ -72,6 +77,7 @@ class Pipeline:
         "num_running_on",
         "probed_bytes",
         "tasks_on",
+        "times_us",
         "transfer_us",
         "warm_up_us",
     )
@@ -86,19 +92,31 @@ class Pipeline:
             else list(map(sum, zip(*(member.base_us for member in self.members), strict=True)))
         )
         self.is_plain = True
+        self.times_us: list[int] | None = None
         self.warm_up_us = 0
         self.transfer_us = [0.0] * num_nodes
         self.probed_bytes = sum(member.probed_bytes for member in self.members)
         self.grown_bytes: list[tuple[int, int]] = []
+        self.done_tasks: list[int] | None = None if len(operators) == 1 else []
+        self._done_us = [0] * len(operators)
+        self._num_summed = 0
         self.num_running_on = [0] * num_nodes
         self.tasks_on = [0] * num_nodes
 
-    def share(self, operator: int) -> float:
-        """Share of a member in the pipeline's base work, as a profiler would attribute it."""
-        if len(self.members) == 1:
+    def observed_share(self, operator: int) -> float:
+        """Share of a member in the base work of the tasks done so far; one member has all of it.
+
+        What a profiler would attribute to the operator. Tasks that are not done do not count: a
+        scheduler must not learn from the future (R10).
+        """
+        if self.done_tasks is None:
             return 1.0
-        member = next(member for member in self.members if member.operator == operator)
-        return sum(member.base_us) / sum(self.fused_us)
+        for at, member in enumerate(self.members):
+            new = self.done_tasks[self._num_summed :]
+            self._done_us[at] += sum(member.base_us[task] for task in new)
+        self._num_summed = len(self.done_tasks)
+        at = next(at for at, member in enumerate(self.members) if member.operator == operator)
+        return self._done_us[at] / sum(self._done_us) if self._num_summed else 0.0
 
 
 def _per_task(base_us: list[int], num_tasks: int) -> list[int]:

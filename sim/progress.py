@@ -69,7 +69,8 @@ class Progress:
             done, total = self.state.num_done[executor.root], len(pipeline.fused_us)
             for slot, num_bytes in pipeline.grown_bytes:
                 grown = num_bytes * (done + 1) // total - num_bytes * done // total
-                self.memory.grow(slot, node, grown)
+                if grown:
+                    self.memory.grow(slot, node, grown)
 
     def complete_pipeline(self, root: int) -> ActiveQuery:
         """All tasks are done: free what it made unnecessary, ready what waited for it."""

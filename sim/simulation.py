@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import simpy
+from simpy.core import Infinity
 from simpy.events import EventPriority
 
+from sim.clock import Clock
 from sim.cluster import Cluster
 from sim.dispatcher import Dispatcher, Entry
 from sim.errors import Stalled
@@ -75,12 +77,12 @@ class Simulation:
         self.num_schedules = self.now_us = 0
         self.state = State()
         self.progress = Progress(trace, cluster, seed, self.state, self.history)
-        self._environment = simpy.Environment()
-        self._schedule = self._environment.schedule
+        self._clock = Clock()
+        self._schedule = self._clock.schedule
         self._finished: list[Executor] = []
         self._finish_callbacks = [self._finished.append]
         self._executors = [
-            Executor(self._environment, index, index // cluster.executors_per_node)
+            Executor(self._clock, index, index // cluster.executors_per_node)
             for index in range(cluster.num_executors)
         ]
         self.dispatcher = Dispatcher(self.state, self._executors)
@@ -139,7 +141,7 @@ class Simulation:
         as the standing schedule says, where nothing is to be decided and nobody is held back: with
         its own pipeline if that is what it would be given anyway, else where the dispatcher says.
         """
-        peek, step, arm = self._environment.peek, self._environment.step, self._schedule
+        advance, arm = self._clock.advance, self._schedule
         finished, callbacks = self._finished, self._finish_callbacks
         state, costs, dispatcher = self.state, self.progress.costs, self.dispatcher
         next_task, num_tasks, num_done = state.next_task, state.num_tasks, state.num_done
@@ -147,31 +149,43 @@ class Simulation:
         position, direct_limit = state.position, state.direct_limit
         is_sticky, is_contextual = self._is_sticky, self._is_contextual
         is_tracked, is_logged = self._is_tracked, self.events is not None
+        is_unobserved = not is_tracked and not is_logged
         cursor, is_free_to_go = dispatcher.cursor, not dispatcher.has_holds
-        infinity = simpy.core.Infinity
-        now: Any = peek()
-        while now != infinity:
-            step()
-            upcoming = peek()
-            if upcoming != now and len(finished) == 1:
-                executor = finished[0]
+        now: Any = self._clock.peek()
+        while now != Infinity:
+            upcoming = advance()
+            if finished and upcoming != now:
+                executor = finished.pop()
                 root, slot = executor.root, executor.slot
                 task, total = next_task[root], num_tasks[root]
                 goes_on = task < total and (
                     is_sticky or (position[root] <= cursor and num_held[slot] <= direct_limit[root])
                 )
+                if goes_on and is_unobserved and (times_us := executor.pipeline.times_us):
+                    # Most tasks end here: nothing to know but the recorded time of the next.
+                    busy_us[root] += executor.duration_us
+                    num_done[root] += 1
+                    next_task[root] = task + 1
+                    executor.duration_us = duration = times_us[task]
+                    executor.callbacks = callbacks
+                    arm(executor, COMPLETION, duration)
+                    end = now + duration
+                    now = upcoming if upcoming < end else end
+                    continue
                 if goes_on or (
                     # Neither the last task nor the first to find nothing unclaimed (R6).
                     is_free_to_go
                     and (task < total or (is_dry_noted[root] and num_done[root] + 1 < total))
                 ):
-                    finished.clear()
                     if is_tracked:
                         self.progress.track_task(executor)
                     if is_logged:
                         self._log_task(now, "finish", executor)
                     busy_us[root] += executor.duration_us
                     num_done[root] += 1
+                    pipeline = executor.pipeline
+                    if pipeline.done_tasks is not None:
+                        pipeline.done_tasks.append(executor.task)
                     if goes_on:
                         next_task[root] = task + 1
                         executor.task, executor.wave, executor.delay_us = task, REST, 0
@@ -187,7 +201,7 @@ class Simulation:
                             continue
                         self.now_us = now
                         self._claim((executor,), place)
-                    pipeline = executor.pipeline
+                        pipeline = executor.pipeline
                     if pipeline.is_plain:
                         duration = pipeline.fused_us[executor.task]
                     else:
@@ -198,10 +212,12 @@ class Simulation:
                     arm(executor, COMPLETION, duration)
                     if is_logged:
                         self._log_task(now, "start", executor)
-                    now = upcoming if upcoming < now + duration else now + duration
+                    end = now + duration
+                    now = upcoming if upcoming < end else end
                     continue
-            while peek() == now:
-                step()
+                finished.append(executor)
+            while upcoming == now:
+                upcoming = advance()
             self.now_us = now
             return True
         return False
@@ -233,6 +249,8 @@ class Simulation:
                 progress.costs.vacate(executor)
             state.busy_us[root] += executor.duration_us
             state.num_done[root] += 1
+            if executor.pipeline.done_tasks is not None:
+                executor.pipeline.done_tasks.append(executor.task)
             state.num_held[executor.slot] -= 1
         freed = []
         for executor in executors:
@@ -335,10 +353,10 @@ class Simulation:
     def _arm(
         self, priority: EventPriority, time_us: int, callback: Callable[[simpy.Event], None]
     ) -> simpy.Event:
-        event = simpy.Event(self._environment)
+        event = simpy.Event(self._clock)
         event._ok, event._value = True, None
         event.callbacks = [callback]
-        self._schedule(event, priority, time_us - int(self._environment.now))
+        self._schedule(event, priority, time_us - int(self._clock.now))
         return event
 
     def _stall_message(self) -> str:

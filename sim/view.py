@@ -266,7 +266,7 @@ class QueryView:
         if root < 0:
             return 0.0
         pipeline = self._simulation.progress.pipelines[root]
-        return self._simulation.state.busy_us[root] * pipeline.share(operator)
+        return self._simulation.state.busy_us[root] * pipeline.observed_share(operator)
 
     def belongs_to(self, simulation: Simulation) -> bool:
         """Whether this is a query that is in that simulation's system now."""

@@ -550,8 +550,18 @@ class Reference:
         ended = [task for task in tasks if task.finished is not None]
         done = count * len(ended) // num_tasks
         claimed = count * len(tasks) // num_tasks
-        base = [sum(self.draws[query_id].base_us[o]) for o in self.pipelines[query_id, root]]
-        share = base[self.pipelines[query_id, root].index(operator)] / sum(base)
+        members = self.pipelines[query_id, root]
+        base = {
+            member: sum(
+                self.draws[query_id].base_us[member][index]
+                for task in ended
+                for index in self._share(task, member)
+            )
+            for member in members
+        }
+        share = base[operator] / sum(base.values()) if ended else 0.0
+        if len(members) == 1:
+            share = 1.0
         busy = sum(task.duration_us for task in ended)
         return (
             is_schedulable,

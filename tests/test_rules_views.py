@@ -160,6 +160,18 @@ def test_observations_replace_the_estimate_by_the_running_mean() -> None:
     assert answers[:2] == [(5.0, 20.0), (15.0, 30.0)]
 
 
+@pytest.mark.parametrize("unrun_us", [10, 1000])
+def test_observations_of_a_pipeline_do_not_know_what_has_not_run(unrun_us: int) -> None:
+    # At 20, one task of each member (10 + 10) is done; the last of operator 1 never shows.
+    answers = ask(
+        trace(plan(op(10, 10, 10), op(10, 10, unrun_us), edges="0-1")),
+        lambda view: [query_view(view).work_order_us(o, "observed") for o in (0, 1)],
+        give((0, 0, 1, 2), until_us=20),
+        executors_per_node=1,
+    )
+    assert answers[1] == [10.0, 10.0]
+
+
 def test_observed_times_leave_out_moves() -> None:
     answers = ask(
         trace(plan(op(10, 20, 90, 90))),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sim.registry import register
 from sim.schedule import Allocation
+from sim.schedulers.common import Listing, MemoryRule, PipelineRule
 from sim.view import ClusterView
 
 
@@ -11,13 +12,14 @@ from sim.view import ClusterView
 class Fifo:
     """Queries in order of arrival; the first takes all the executors it can use.
 
-    Operators of a query in the plan's order, pipelined as far as they go.
+    Args:
+        memory, pipeline: see ``Listing``.
     """
 
+    def __init__(self, *, memory: MemoryRule = "ignore", pipeline: PipelineRule = "always") -> None:
+        self._listing = Listing(memory, pipeline)
+
     def decide(self, view: ClusterView) -> list[Allocation]:
-        limit = view.num_executors
-        return [
-            Allocation(operator, limit, limit)
-            for query in view.queries
-            for operator in query.schedulable
-        ]
+        """Answer a scheduling event."""
+        queries = self._listing.admitted(view, view.queries)
+        return self._listing.allocations(view, [(query, view.num_executors) for query in queries])

@@ -1,0 +1,178 @@
+"""What the rules share: which queries are let in, how limits become a schedule, and checks.
+
+A rule puts the queries in order, leaves out those that are not ``admitted``, gives each a limit,
+and lets ``Listing.allocations`` write it down.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from sim.schedule import Allocation
+from sim.schedulers.pipelining import WHOLE, best_degree, cached_bytes
+from sim.view import ClusterView, OperatorView, QueryView, Size
+
+Spare = Literal["share", "idle"]
+"""Whether executors that the limits leave over go to any query that can use them."""
+MemoryRule = Literal["gate", "ignore"]
+"""Whether a query must wait until its estimated state fits the cluster's memory."""
+PipelineRule = Literal["always", "never", "best"]
+"""How many operators run together: as many as can, one, or what a small cost model says."""
+
+Rank = Callable[[QueryView], Sequence[OperatorView]]
+"""The operators of a query that may run, most urgent first."""
+
+
+def plan_order(query: QueryView) -> Sequence[OperatorView]:
+    """What may run of a query, in the plan's order."""
+    return query.schedulable
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Turns queries and limits into a schedule.
+
+    Attributes:
+        memory: see ``MemoryRule``.
+        pipeline: see ``PipelineRule``.
+        spare: see ``Spare``.
+    """
+
+    memory: MemoryRule = "ignore"
+    pipeline: PipelineRule = "always"
+    spare: Spare = "idle"
+
+    def __post_init__(self) -> None:
+        check_choice("memory", self.memory, MemoryRule)
+        check_choice("pipeline", self.pipeline, PipelineRule)
+        check_choice("spare", self.spare, Spare)
+
+    def admitted(self, view: ClusterView, queries: Sequence[QueryView]) -> Sequence[QueryView]:
+        """Those of ``queries``, most urgent first, that may run.
+
+        With ``memory="gate"``: all that have started, and of the others, in order, as many as
+        together fit the memory budget with their estimated state; at least one in all.
+        """
+        if self.memory == "ignore" or view.cluster.memory_bytes is None:
+            return queries
+        room = view.cluster.memory_bytes * view.cluster.num_nodes
+        room -= sum(claimed_bytes(query) for query in queries if query.is_started)
+        admitted, is_open = [], True
+        is_empty = not any(query.is_started for query in queries)
+        for query in queries:
+            if query.is_started:
+                admitted.append(query)
+            elif is_open:
+                room -= claimed_bytes(query)
+                is_open = room >= 0
+                if is_open or is_empty:
+                    admitted.append(query)
+                    is_empty = False
+        return admitted
+
+    def allocations(
+        self,
+        view: ClusterView,
+        limits: Iterable[tuple[QueryView, int]],
+        rank: Rank = plan_order,
+    ) -> list[Allocation]:
+        """Allocations for queries with limits, in order; what is spare comes after all of them.
+
+        A limit of 0 leaves a query out of the first round.
+        """
+        degree = self.degree_rule(view)
+        full = view.num_executors
+        first, second = [], []
+        for query, limit in limits:
+            for operator in rank(query):
+                operators = degree(operator)
+                if limit > 0:
+                    first.append(Allocation(operator, limit, operators))
+                if limit < full:
+                    second.append(Allocation(operator, full, operators))
+        return first if self.spare == "idle" else first + second
+
+    def degree_rule(self, view: ClusterView) -> Callable[[OperatorView], int]:
+        """The pipeline degree of each root, by ``pipeline``."""
+        if self.pipeline == "best":
+            others = cached_bytes(view)
+            return lambda operator: best_degree(view, operator, others)
+        degree = WHOLE if self.pipeline == "always" else 1
+        return lambda operator: degree
+
+
+def claimed_bytes(query: QueryView) -> int:
+    """Memory that a query holds or will want: held where it is built, estimated where it is not."""
+    return sum(
+        operator.memory_bytes
+        if operator.is_complete
+        else max(operator.memory_bytes, operator.est_state_bytes)
+        for operator in query.operators
+    )
+
+
+def total_us(query: QueryView, size: Size) -> float:
+    """Predicted work of a whole query, done or not, µs."""
+    return sum(
+        operator.num_work_orders * operator.work_order_us(size) for operator in query.operators
+    )
+
+
+def usable_executors(query: QueryView) -> int:
+    """Executors that a query could hold now: those it holds and one per unclaimed work order."""
+    return query.num_executors + sum(operator.num_unclaimed for operator in query.schedulable)
+
+
+def fair_limit(view: ClusterView, num_queries: int, share: float = 1.0) -> int:
+    """⌈share × executors ÷ queries⌉, from 1 to all."""
+    limit = math.ceil(share * view.num_executors / max(num_queries, 1))
+    return min(max(limit, 1), view.num_executors)
+
+
+def part_of(view: ClusterView, fraction: float) -> int:
+    """A fraction of the executors, rounded, at least 1."""
+    return max(1, round(fraction * view.num_executors))
+
+
+def rounded_shares(weights: Sequence[float], total: int, minimum: int = 0) -> list[int]:
+    """Whole numbers proportional to ``weights`` that sum to ``total`` (largest remainder).
+
+    Each is at least ``minimum``, also where that makes the sum larger than ``total``. Weights
+    that sum to 0 count as equal.
+    """
+    if not weights:
+        return []
+    pool = total - minimum * len(weights)
+    if pool <= 0:
+        return [minimum] * len(weights)
+    scale = sum(weights)
+    if not 0.0 < scale < math.inf:
+        weights, scale = [1.0] * len(weights), float(len(weights))
+    exact = [pool * weight / scale for weight in weights]
+    shares = [int(value) for value in exact]
+    by_remainder = sorted(range(len(weights)), key=lambda at: shares[at] - exact[at])
+    for at in by_remainder[: pool - sum(shares)]:
+        shares[at] += 1
+    return [minimum + share for share in shares]
+
+
+def check_choice(name: str, value: object, choices: Any) -> None:
+    """Raise ValueError unless ``value`` is one of a Literal's."""
+    if value not in get_args(choices):
+        raise ValueError(f"{name} is {value!r}, expected {' or '.join(get_args(choices))}")
+
+
+def check_number(name: str, value: float, low: float, high: float) -> None:
+    """Raise ValueError unless ``value`` is a number from ``low`` to ``high``."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not low <= value <= high:
+        raise ValueError(f"{name} is {value!r}, expected a number from {low:g} to {high:g}")
+
+
+def check_whole(name: str, value: int, low: int, high: int) -> None:
+    """Raise ValueError unless ``value`` is a whole number from ``low`` to ``high``."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ValueError(f"{name} is {value!r}, expected a whole number from {low} to {high}")

@@ -1,0 +1,37 @@
+"""Fair share: the same number of executors for every query."""
+
+from __future__ import annotations
+
+from sim.registry import register
+from sim.schedule import Allocation
+from sim.schedulers.common import Listing, MemoryRule, PipelineRule, Spare, fair_limit
+from sim.view import ClusterView
+
+
+@register("fair")
+class Fair:
+    """Each query may hold ⌈executors ÷ queries⌉ executors.
+
+    Source: the fair rule of Decima (Mao et al., SIGCOMM 2019, section 7.1) and of Spark's fair
+    scheduler. ``spare=idle`` is the rule as Decima's simulator has it.
+
+    Args:
+        spare: ``share``: executors that the limits leave over go to queries that can use more,
+            in order of arrival; ``idle``: they wait.
+        memory, pipeline: see ``Listing``.
+    """
+
+    def __init__(
+        self,
+        *,
+        spare: Spare = "share",
+        memory: MemoryRule = "ignore",
+        pipeline: PipelineRule = "always",
+    ) -> None:
+        self._listing = Listing(memory, pipeline, spare)
+
+    def decide(self, view: ClusterView) -> list[Allocation]:
+        """Answer a scheduling event."""
+        queries = self._listing.admitted(view, view.queries)
+        limit = fair_limit(view, len(queries))
+        return self._listing.allocations(view, [(query, limit) for query in queries])

@@ -1,0 +1,297 @@
+"""What each rule orders first, on cases small enough to solve by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from builders import op, plan, trace
+
+from sim import ClairvoyantView, Cluster, Scheduler, Simulation, UnknownScheduler, make_scheduler
+from sim.schedulers.common import rounded_shares
+from sim.schedulers.hesrpt import hesrpt_shares
+from sim.schedulers.priced import best_count
+from sim.schedulers.stride import Stride
+from traces import Operator, Plan, Trace
+
+MB = 1024**2
+
+
+def completions(
+    the_trace: Trace, scheduler: str | Scheduler, num_executors: int = 1, **cluster: object
+) -> dict[int, int]:
+    """Completion time of each query, µs."""
+    simulation, policy = start(the_trace, scheduler, num_executors, **cluster)
+    view = ClairvoyantView(simulation) if getattr(policy, "is_clairvoyant", False) else None
+    while (asked := simulation.next_event()) is not None:
+        simulation.apply(policy.decide(view or asked))
+    return {e.query_id: e.time_us for e in simulation.events or () if e.kind == "complete"}
+
+
+def start(
+    the_trace: Trace, scheduler: str | Scheduler, num_executors: int = 1, **cluster: object
+) -> tuple[Simulation, Scheduler]:
+    configured = Cluster(executors_per_node=num_executors, **cluster)  # type: ignore[arg-type]
+    policy = make_scheduler(scheduler, seed=0) if isinstance(scheduler, str) else scheduler
+    return Simulation(the_trace, configured, record_events=True), policy
+
+
+def first_limits(the_trace: Trace, scheduler: str, num_executors: int) -> list[tuple[int, int]]:
+    """(query, limit) of each allocation of the first schedule."""
+    simulation, policy = start(the_trace, scheduler, num_executors)
+    view = simulation.next_event()
+    assert view is not None
+    schedule = policy.decide(view)
+    allocations = getattr(schedule, "allocations", schedule)
+    return [(a.operator.query.query_id, a.num_executors) for a in allocations]
+
+
+def single(name: str, time_us: int, count: int = 1, **fields: object) -> Plan:
+    return plan(op(time_us, count=count, **fields), name=name)
+
+
+LONG, SHORT = single("long", 10, 8), single("short", 10, 2)
+
+
+def test_fifo_runs_queries_in_order_of_arrival() -> None:
+    assert completions(trace(LONG, SHORT), "fifo", 2) == {0: 40, 1: 50}
+
+
+def test_fair_gives_each_query_the_same_number_of_executors() -> None:
+    # Two each: the short one ends at 10, then the long one, with 6 left, has all four.
+    assert completions(trace(LONG, SHORT), "fair", 4) == {0: 30, 1: 10}
+
+
+def test_fair_shares_what_is_spare_or_leaves_it_idle() -> None:
+    queries = trace(single("wide", 10, 6), single("narrow", 30))
+    assert completions(queries, "fair:spare=share", 4) == {0: 20, 1: 30}
+    assert completions(queries, "fair:spare=idle", 4) == {0: 30, 1: 30}
+
+
+def test_fair_rounds_its_limit_up() -> None:
+    assert first_limits(trace(LONG, LONG, LONG), "fair:spare=idle", 4) == [(0, 2), (1, 2), (2, 2)]
+
+
+def test_weighted_fair_follows_a_power_of_the_work() -> None:
+    queries = trace(single("three", 30, 10), single("one", 10, 10))  # work 300 and 100
+    limits = {
+        alpha: first_limits(queries, f"weighted-fair:alpha={alpha}+spare=idle", 13)
+        for alpha in (-1, 0, 1, 2)
+    }
+    # One each, and the other eleven in proportion 1:3, 1:1, 3:1, 9:1.
+    assert limits == {
+        -1: [(0, 4), (1, 9)],
+        0: [(0, 7), (1, 6)],
+        1: [(0, 9), (1, 4)],
+        2: [(0, 11), (1, 2)],
+    }
+
+
+def test_shares_are_rounded_to_the_sum() -> None:
+    assert rounded_shares([1, 1, 1], 10) == [4, 3, 3]
+    assert rounded_shares([0.5, 0.3, 0.2], 3) == [1, 1, 1]
+    assert rounded_shares([1.0, 0.0], 4, minimum=1) == [3, 1]
+    assert rounded_shares([1.0, 1.0, 1.0], 2, minimum=1) == [1, 1, 1]
+    assert rounded_shares([0.0, 0.0], 2) == [1, 1]
+    assert rounded_shares([], 5) == []
+
+
+def test_round_robin_moves_the_turn_on_at_each_event() -> None:
+    # Operators of one work order: each completion passes the turn to the next query.
+    chain = plan(op(10), op(10), edges="0>1", name="chain")
+    assert completions(trace(chain, chain, chain), "round-robin") == {0: 40, 1: 50, 2: 60}
+
+
+def test_random_depends_on_its_seed_alone() -> None:
+    queries = trace(*[single(f"p{i}", 10 + i) for i in range(6)])
+    orders = [tuple(completions(queries, f"random:seed={seed}")) for seed in (1, 1, 2, 3)]
+    assert orders[0] == orders[1]
+    assert len(set(orders)) > 1
+
+
+def test_sjf_takes_the_shortest_but_does_not_interrupt() -> None:
+    queries = trace((single("long", 10, 5), 0), (single("short", 10, 1), 5))
+    assert completions(queries, "sjf") == {0: 50, 1: 60}
+    assert completions(trace(LONG, SHORT), "sjf") == {1: 20, 0: 100}
+
+
+def test_srpt_interrupts_between_work_orders() -> None:
+    queries = trace((single("long", 10, 5), 0), (single("short", 10, 1), 5))
+    assert completions(queries, "srpt") == {1: 20, 0: 60}
+
+
+def test_srpt_goes_by_what_is_left_and_not_by_the_total() -> None:
+    # At 35 the long one has 1 of 5 left and one runs; the short one has 2.
+    queries = trace((single("long", 10, 5), 0), (single("short", 10, 2), 35))
+    assert completions(queries, "srpt") == {0: 50, 1: 70}
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"), [("cap=0.5", 2), ("share=1", 2), ("share=0.5", 1), ("cap=0", 1)]
+)
+def test_srpt_limits_a_query(limit: str, expected: int) -> None:
+    queries = trace(LONG, SHORT)
+    wanted = [(1, expected), (0, expected)]
+    assert first_limits(queries, f"srpt:{limit}+spare=idle", 4) == wanted
+    assert first_limits(queries, f"srpt:{limit}", 4) == [*wanted, (1, 4), (0, 4)]
+
+
+def test_srpt_takes_one_kind_of_limit() -> None:
+    with pytest.raises(UnknownScheduler, match=r"cap is 0.5 and share is 1.0, expected one"):
+        make_scheduler("srpt:cap=0.5+share=1")
+
+
+def test_oracle_sees_the_true_times_where_srpt_believes_the_estimates() -> None:
+    queries = trace(
+        single("looks-short", 50, est_work_order_us=5), single("is-short", 10, est_work_order_us=9)
+    )
+    assert completions(queries, "srpt") == {0: 50, 1: 60}
+    assert completions(queries, "oracle-srpt") == {1: 10, 0: 60}
+
+
+def test_oracle_needs_its_view() -> None:
+    simulation, policy = start(trace(SHORT), "oracle-srpt")
+    view = simulation.next_event()
+    assert view is not None
+    with pytest.raises(TypeError, match="ClairvoyantView"):
+        policy.decide(view)
+
+
+def test_critical_path_starts_what_most_work_waits_for() -> None:
+    # From 0 it is 15 to the end, from 1 it is 35.
+    shape = plan(op(10), op(10), op(20), op(5), edges="0>3 1>2 2>3")
+    assert started(trace(shape), "critical-path") == [1, 2, 0, 3]
+    assert started(trace(shape), "fifo") == [0, 1, 2, 3]
+
+
+def test_critical_path_pipelining_starts_the_heaviest_pipeline() -> None:
+    # Pipelines {0} of 15 and {1, 2} of 10 + 10; the path from 0 is longer.
+    shape = plan(op(15), op(10), op(10), op(40), edges="0>3 1-2")
+    assert started(trace(shape), "critical-path-pipelining") == [1, 0, 3]
+    assert started(trace(shape), "critical-path") == [0, 3, 1]
+
+
+def started(the_trace: Trace, scheduler: str) -> list[int]:
+    """Roots of pipelines in order of their start, on one executor."""
+    simulation, policy = start(the_trace, scheduler)
+    while (view := simulation.next_event()) is not None:
+        simulation.apply(policy.decide(view))
+    return [e.operator for e in simulation.events or () if e.kind == "start" and e.task == 0]
+
+
+def test_hesrpt_shares() -> None:
+    assert hesrpt_shares(2, 0.5) == [0.25, 0.75]  # (1/2)^2, 1 - (1/2)^2
+    assert hesrpt_shares(4, 0.0) == [0.25] * 4
+    assert math.isclose(sum(hesrpt_shares(7, 0.8)), 1.0)
+    assert first_limits(trace(LONG, SHORT), "hesrpt:spare=idle", 4) == [(1, 3), (0, 1)]
+
+
+def test_stride_priority_decays_after_ten_quanta_to_a_floor() -> None:
+    stride = Stride()
+    assert [stride.priority(quanta) for quanta in (0, 10, 11, 12)] == pytest.approx(
+        [10_000, 10_000, 9_000, 8_100]
+    )
+    assert stride.priority(53) > 100
+    assert stride.priority(54) == stride.priority(1e9) == 100
+
+
+def test_stride_lets_a_new_query_pass_one_that_has_consumed_much() -> None:
+    # One executor, quantum 1 µs: the old query is at the floor when the new one comes at 105.
+    queries = trace((single("old", 10, 20), 0), (single("new", 10, 3), 105))
+    assert completions(queries, "stride:quantum_us=1") == {1: 140, 0: 230}
+
+
+def test_stride_deals_equal_shares_to_equals() -> None:
+    assert first_limits(trace(LONG, LONG), "stride:spare=idle", 4) == [(0, 2), (1, 2)]
+
+
+def test_slots_run_so_many_at_a_time() -> None:
+    queries = trace(single("a", 30), single("b", 10), single("c", 10))
+    assert completions(queries, "slots:slots=1+lane=0", 2) == {0: 30, 1: 40, 2: 50}
+    assert completions(queries, "slots:slots=2+lane=0", 2) == {0: 30, 1: 10, 2: 20}
+
+
+def test_slots_have_a_lane_for_short_queries() -> None:
+    # Query 1 is smaller than the one seen before it, so it does not wait for the slot.
+    queries = trace(single("long", 10, 40), (single("quick", 5), 12))
+    assert completions(queries, "slots:slots=1+lane=0.25", 4) == {0: 140, 1: 17}
+    assert completions(queries, "slots:slots=1+lane=0", 4) == {0: 100, 1: 105}
+
+
+def test_reserve_keeps_executors_free_for_short_queries() -> None:
+    queries = trace(single("long", 100, 8), (single("quick", 5), 12))
+    assert completions(queries, "reserve:reserve=0.25", 4) == {1: 17, 0: 300}
+    assert completions(queries, "srpt", 4) == {1: 105, 0: 205}
+
+
+@pytest.mark.parametrize(
+    ("price", "available", "expected"),
+    [
+        (0.0, 50, 12),  # free: as many as shorten it
+        (0.0, 11, 6),  # 7 to 11 take two rounds as well
+        (1.0, 50, 4),  # (3 * 10 + 5) (1 + 4) = 175; 6: 25 * 7 = 175; 3: 45 * 4 = 180
+        (1.0, 3, 2),  # 60 * 3 = 180, without a move
+        (100.0, 50, 2),  # 60 * 201 = 12,060; 1: 120 * 101 = 12,120; 12: 15 * 1,201 = 18,015
+        (0.05, 50, 12),  # 15 * 1.6 = 24; 6: 25 * 1.3 = 32.5
+    ],
+)
+def test_priced_chooses_k_by_time_and_price(price: float, available: int, expected: int) -> None:
+    # 12 work orders of 10 µs; two executors are local, with more of them a move of 5 µs is due.
+    assert best_count(12, 10.0, 0, 2, available, price, 5.0) == expected
+
+
+def test_priced_lets_a_running_operator_be() -> None:
+    assert best_count(4, 10.0, 4, 0, 8, 0.1, 5.0) == 0
+    assert best_count(8, 10.0, 1, 8, 8, 0.01, 5.0) == 7
+    assert best_count(8, 10.0, 0, 0, 0, 0.01, 5.0) == 0
+
+
+def test_gate_admits_what_fits_by_estimate_in_the_order_of_the_rule() -> None:
+    def holder(name: str, time_us: int, megabytes: int) -> Plan:
+        return plan(op(time_us, state_bytes=megabytes * MB), name=name)
+
+    queries = trace(holder("a", 30, 60), holder("b", 10, 60), holder("c", 10, 20))
+    budget = 100 * MB
+    free = completions(queries, "fifo", 3, memory_bytes=budget)
+    gated = completions(queries, "fifo:memory=gate", 3, memory_bytes=budget)
+    assert free == {1: 10, 2: 10, 0: 30}
+    assert gated == {0: 30, 1: 40, 2: 40}  # c fits, but b comes first
+    by_size = completions(queries, "srpt:memory=gate", 3, memory_bytes=budget)
+    assert by_size == {1: 10, 2: 10, 0: 40}
+
+
+def test_gate_admits_one_query_however_large() -> None:
+    queries = trace(plan(op(10, state_bytes=500 * MB), name="huge"), SHORT)
+    gated = completions(queries, "fifo:memory=gate", 2, memory_bytes=100 * MB)
+    assert gated == {0: 10, 1: 20}
+
+
+def chain(output_bytes: int, state_bytes: int) -> Plan:
+    """Two builds, and a scan that probes the one and then the other."""
+    build = op(10, kind="build", state_bytes=state_bytes)
+    probe = op(1_000, kind="probe")
+    scan = op(10, kind="scan", output_bytes=1)
+    first: Operator = op(1_000, kind="probe", output_bytes=output_bytes)
+    return plan(build, build, scan, first, probe, edges="0>3 1>4 2-3 3-4")
+
+
+@pytest.mark.parametrize(
+    ("output_bytes", "state_mb", "expected"),
+    [
+        (10**9, 20, [1, 1, 3]),  # a cut costs seconds
+        (10**3, 20, [1, 1, 2, 1]),  # 20 MB each: together they do not fit into 32 MB of cache
+        (10**3, 0, [1, 1, 3]),  # nothing competes
+    ],
+)
+def test_best_degree_weighs_a_cut_against_the_cache(
+    output_bytes: int, state_mb: int, expected: list[int]
+) -> None:
+    simulation, policy = start(
+        trace(chain(output_bytes, state_mb * MB)),
+        "fifo:pipeline=best",
+        intermediate_bytes_per_s=10**9,
+        cache_bytes=32 * MB,
+    )
+    while (view := simulation.next_event()) is not None:
+        simulation.apply(policy.decide(view))
+    assert [e.degree for e in simulation.events or () if e.kind == "start"] == expected
