@@ -8,13 +8,12 @@ re-armed events with a callback, because a process per work order is four times 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import simpy
 from simpy.core import Infinity
-from simpy.events import EventPriority
 
+from sim.agenda import COMPLETION, Agenda
 from sim.clock import Clock
 from sim.cluster import Cluster
 from sim.dispatcher import Dispatcher, Entry
@@ -31,8 +30,6 @@ from sim.view import ClusterView
 from sim.workload import FIRST, FRESH, REST
 from traces import Trace
 
-COMPLETION, ARRIVAL, TIMER = EventPriority(0), EventPriority(1), EventPriority(2)
-"""Priorities of events at one instant."""
 MAX_IDLE_TIMERS = 10_000
 """Timers in a row with nothing running and nothing to come that count as stalled."""
 
@@ -92,11 +89,8 @@ class Simulation:
         self._is_contextual = self._is_tracked or not self.progress.costs.is_plain
         self._going_on: list[Executor] = []
         self._num_idle_timers = 0
-        self._is_arrival_due = self._is_timer_due = self._is_awaiting = False
-        self._timer: simpy.Event | None = None
-        self._arrivals = iter(trace.queries)
-        self._next_query = next(self._arrivals, None)
-        self._arm_arrival()
+        self._is_awaiting = False
+        self._agenda = Agenda(self._clock, trace.queries)
 
     def next_event(self) -> ClusterView | None:
         """Run to the next scheduling event; None when every query has completed.
@@ -131,7 +125,7 @@ class Simulation:
         entries, holds, until_us = checked_entries(schedule, self)
         self._is_awaiting = False
         self.dispatcher.set_schedule(entries, holds)
-        self._arm_timer(until_us)
+        self._agenda.set_timer(until_us)
         self._give_executors()
 
     def _advance(self) -> bool:
@@ -225,14 +219,15 @@ class Simulation:
     def _settle(self) -> bool:
         """Count what has completed and arrived at this instant; whether to ask for a schedule."""
         is_event = bool(self._finished) and self._settle_finished()
-        if self._is_arrival_due:
-            self._is_arrival_due = False
-            self._arrive()
+        for query in self._agenda.arrivals():
+            self.view.add(self.progress.admit(query))
+            if self.events is not None:
+                self.events.append(Event(self.now_us, "arrive", query.query_id))
             is_event = True
-        if self._is_timer_due:
-            self._is_timer_due = False
-            is_event = True
+        if self._agenda.is_timer_due:
+            self._agenda.is_timer_due = False
             self._note_idle_timer()
+            is_event = True
         return is_event and bool(self.state.active)
 
     def _settle_finished(self) -> bool:
@@ -287,6 +282,8 @@ class Simulation:
         self._going_on = []
         if self.dispatcher.free:
             started += self.dispatcher.assign(self._claim)
+        if started:
+            self._num_idle_timers = 0
         events, num_held, schedule = self.events, self.state.num_held, self._schedule
         for executor in started:
             pipeline = executor.pipeline
@@ -323,41 +320,13 @@ class Simulation:
         state.next_task[root] = task
         state.num_held[slot] += len(executors)
 
-    def _arm_arrival(self) -> None:
-        if self._next_query is not None:
-            self._arm(ARRIVAL, self._next_query.arrival_us, self._note_arrival)
-
-    def _note_arrival(self, _: simpy.Event) -> None:
-        self._is_arrival_due = True
-
-    def _arrive(self) -> None:
-        while self._next_query is not None and self._next_query.arrival_us == self.now_us:
-            self.view.add(self.progress.admit(self._next_query))
-            if self.events is not None:
-                self.events.append(Event(self.now_us, "arrive", self._next_query.query_id))
-            self._next_query = next(self._arrivals, None)
-        self._arm_arrival()
-
-    def _arm_timer(self, until_us: int | None) -> None:
-        self._timer = None if until_us is None else self._arm(TIMER, until_us, self._note_timer)
-
-    def _note_timer(self, event: simpy.Event) -> None:
-        self._is_timer_due = self._is_timer_due or event is self._timer
-
     def _note_idle_timer(self) -> None:
-        is_idle = len(self.dispatcher.free) == len(self._executors) and self._next_query is None
-        self._num_idle_timers = self._num_idle_timers + 1 if is_idle else 0
+        """A timer has rung; raise if that is all that will ever happen."""
+        is_idle = len(self.dispatcher.free) == len(self._executors)
+        is_over = is_idle and not self._agenda.has_arrivals
+        self._num_idle_timers = self._num_idle_timers + 1 if is_over else 0
         if self._num_idle_timers > MAX_IDLE_TIMERS:
             raise Stalled(self._stall_message())
-
-    def _arm(
-        self, priority: EventPriority, time_us: int, callback: Callable[[simpy.Event], None]
-    ) -> simpy.Event:
-        event = simpy.Event(self._clock)
-        event._ok, event._value = True, None
-        event.callbacks = [callback]
-        self._schedule(event, priority, time_us - int(self._clock.now))
-        return event
 
     def _stall_message(self) -> str:
         waiting = [str(active.query.query_id) for active in self.state.active.values()]

@@ -28,7 +28,7 @@ class Priced:
     - Idle executors local to a query are held for it while one of its running operators is about
       to end. All that is left over stays idle, for what arrives next.
 
-    Source: this project (docs/design.md, section 8).
+    Source: this project.
 
     Args:
         weight, offset: of the price.

@@ -1,0 +1,190 @@
+"""What schedulers see of a query in the system (R10)."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from sim.history import PlanHistory
+from sim.operator_view import OperatorView, Size
+from sim.state import ActiveQuery
+
+if TYPE_CHECKING:
+    from sim.simulation import Simulation
+
+
+class QueryView:
+    """A query in the system.
+
+    Attributes:
+        query_id, plan, tenant, query_class: of the submission; ``plan`` is the plan's name.
+        arrival_us: when it arrived, µs.
+        size_factor: its visible size.
+    """
+
+    def __init__(self, simulation: Simulation, active: ActiveQuery) -> None:
+        self._simulation = simulation
+        self._active = active
+        self.query_id = active.query.query_id
+        self.plan = active.query.plan
+        self.tenant = active.query.tenant
+        self.query_class = active.query.query_class
+        self.arrival_us = active.arrival_us
+        self.size_factor = active.query.size_factor
+
+    def __repr__(self) -> str:
+        return f"query {self.query_id} ({self.plan})"
+
+    @property
+    def slot(self) -> int:
+        """Its index in the state's query columns."""
+        return self._active.slot
+
+    @cached_property
+    def operators(self) -> list[OperatorView]:
+        """All operators, in the plan's order."""
+        return [OperatorView(self, index) for index in range(self._active.compiled.num_operators)]
+
+    @property
+    def schedulable(self) -> list[OperatorView]:
+        """Operators that may be execution roots now (R4), in the plan's order."""
+        state, operators = self._simulation.state, self.operators
+        base = self._active.base_slot
+        end = base + len(operators)
+        columns = zip(
+            operators,
+            state.is_ready[base:end],
+            state.next_task[base:end],
+            state.num_tasks[base:end],
+            strict=True,
+        )
+        return [
+            operator for operator, ready, claimed, tasks in columns if ready and claimed < tasks
+        ]
+
+    @property
+    def num_executors(self) -> int:
+        """Executors that work for it."""
+        return self._simulation.state.num_held[self._active.slot]
+
+    @property
+    def num_local_free(self) -> int:
+        """Free executors that are local to it: their last work was for it."""
+        return self._simulation.state.num_local_free[self._active.slot]
+
+    @property
+    def age_us(self) -> int:
+        """Time since it arrived, µs."""
+        return self._simulation.now_us - self.arrival_us
+
+    @property
+    def busy_us(self) -> int:
+        """Executor time of its completed work orders, without delays, µs."""
+        base = self._active.base_slot
+        return sum(self._simulation.state.busy_us[base : base + len(self.operators)])
+
+    @property
+    def is_started(self) -> bool:
+        """Whether any work order has been started."""
+        return self._active.start_us >= 0
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes it holds, on all nodes; 0 without a memory budget."""
+        memory, base = self._simulation.progress.memory, self._active.base_slot
+        size = self._active.compiled.num_operators
+        return sum(memory.held_bytes(slot) for slot in range(base, base + size))
+
+    @property
+    def est_state_bytes(self) -> int:
+        """Estimated bytes of state that it still has to build."""
+        return sum(o.est_state_bytes for o in self.operators if not o.is_complete)
+
+    @property
+    def history(self) -> PlanHistory | None:
+        """Completed runs of the same plan; None if there are none, or history is off."""
+        return self._simulation.history.of(self.plan)
+
+    @property
+    def est_remaining_us(self) -> float:
+        """Estimated work that is not done, µs."""
+        return self.remaining_us("estimate")
+
+    def remaining_us(self, size: Size = "estimate") -> float:
+        """Work that is not done, by one of the three sources, µs."""
+        return sum(self.operator_remaining_us(size))
+
+    def operator_remaining_us(self, size: Size = "estimate") -> list[float]:
+        """Work that is not done of each operator, µs."""
+        state, active = self._simulation.state, self._active
+        num_done, num_tasks = state.num_done, state.num_tasks
+        counts, estimates = active.num_work_orders, active.compiled.est_work_order_us
+        base, end = active.base_slot, active.base_slot + len(counts)
+        is_complete, roots = state.is_complete[base:end], state.root[base:end]
+        remaining = []
+        for operator, root in enumerate(roots):
+            if is_complete[operator]:
+                remaining.append(0.0)
+                continue
+            left = counts[operator]
+            if root >= 0:
+                left -= left * num_done[root] // num_tasks[root]
+            time = estimates[operator]
+            if size != "estimate":
+                time = self.work_order_us(operator, size)
+            remaining.append(left * time)
+        return remaining
+
+    def critical_paths_us(self, size: Size = "estimate") -> list[float]:
+        """Of each operator, the work not done on the heaviest path from it to the end, µs."""
+        compiled = self._active.compiled
+        paths = self.operator_remaining_us(size)
+        for operator in reversed(compiled.topological_order):
+            after = compiled.consumers[operator]
+            if after:
+                paths[operator] += max(paths[consumer] for consumer in after)
+        return paths
+
+    def work_order_us(self, operator: int, size: Size = "estimate") -> float:
+        """Time of an operator's work order, by one of the three sources, µs."""
+        estimate = self._active.compiled.est_work_order_us[operator]
+        if size == "estimate":
+            return estimate
+        if size == "history":
+            history = self.history
+            if history is not None:
+                return history.mean_work_order_us(operator)
+            estimate *= self._simulation.history.correction
+        done = self.num_done(operator)
+        return self.observed_busy_us(operator) / done if done else estimate
+
+    def num_done(self, operator: int) -> int:
+        """Completed work orders of an operator."""
+        state, active = self._simulation.state, self._active
+        root = state.root[active.base_slot + operator]
+        if root < 0:
+            return 0
+        return active.num_work_orders[operator] * state.num_done[root] // state.num_tasks[root]
+
+    def num_claimed(self, operator: int) -> int:
+        """Work orders of an operator that run or are done."""
+        state, active = self._simulation.state, self._active
+        root = state.root[active.base_slot + operator]
+        if root < 0:
+            return 0
+        return active.num_work_orders[operator] * state.next_task[root] // state.num_tasks[root]
+
+    def observed_busy_us(self, operator: int) -> float:
+        """Executor time of completed work orders of an operator, µs.
+
+        A pipeline's time is attributed to its members as a profiler would: by their own work.
+        """
+        root = self._simulation.state.root[self._active.base_slot + operator]
+        if root < 0:
+            return 0.0
+        pipeline = self._simulation.progress.pipelines[root]
+        return self._simulation.state.busy_us[root] * pipeline.observed_share(operator)
+
+    def belongs_to(self, simulation: Simulation) -> bool:
+        """Whether this is a query that is in that simulation's system now."""
+        return self._simulation is simulation and self._active.is_active
