@@ -17,16 +17,17 @@ COMPLETION, ARRIVAL, TIMER = EventPriority(0), EventPriority(1), EventPriority(2
 class Agenda:
     """Keeps the next arrival and the timer in the event queue.
 
-    Attributes:
-        is_timer_due: whether the timer has rung at this instant.
+    simpy's events cannot be taken back. So a timer that is set again later does not get a new
+    event while an earlier one is still to ring; that one sets it again. Only a few are ever armed.
     """
 
     def __init__(self, clock: Clock, queries: Iterable[Query]) -> None:
         self._clock = clock
         self._queries: Iterator[Query] = iter(queries)
         self._next = next(self._queries, None)
-        self._timer: simpy.Event | None = None
-        self._is_arrival_due = self.is_timer_due = False
+        self._timer_us: int | None = None
+        self._armed_us: set[int] = set()
+        self._is_arrival_due = self._is_timer_due = False
         self._arm_arrival()
 
     @property
@@ -34,9 +35,22 @@ class Agenda:
         """Whether any query is still to arrive."""
         return self._next is not None
 
+    @property
+    def has_timer(self) -> bool:
+        """Whether the timer is still to ring."""
+        return self._timer_us is not None
+
     def set_timer(self, until_us: int | None) -> None:
         """Ring at a time, and not at the one set before."""
-        self._timer = None if until_us is None else self._arm(TIMER, until_us, self._ring)
+        self._timer_us = until_us
+        if until_us is not None and not any(armed <= until_us for armed in self._armed_us):
+            self._armed_us.add(until_us)
+            self._arm(TIMER, until_us, self._ring)
+
+    def take_timer(self) -> bool:
+        """Whether the timer rings at this instant; it is over then."""
+        is_due, self._is_timer_due = self._is_timer_due, False
+        return is_due
 
     def arrivals(self) -> Iterator[Query]:
         """Queries that arrive at this instant."""
@@ -56,13 +70,15 @@ class Agenda:
     def _note_arrival(self, _: simpy.Event) -> None:
         self._is_arrival_due = True
 
-    def _ring(self, event: simpy.Event) -> None:
-        self.is_timer_due = self.is_timer_due or event is self._timer
+    def _ring(self, _: simpy.Event) -> None:
+        now = int(self._clock.now)
+        self._armed_us.discard(now)
+        self._is_timer_due = self._timer_us == now
+        self.set_timer(None if self._is_timer_due else self._timer_us)
 
     def _arm(
         self, priority: EventPriority, time_us: int, callback: Callable[[simpy.Event], None]
-    ) -> simpy.Event:
+    ) -> None:
         event = simpy.Event(self._clock)
         event.callbacks = [callback]
         self._clock.schedule(event, priority, time_us - self._clock.now)
-        return event

@@ -71,7 +71,8 @@ class CostModel:
                 if is_cut and member is last:
                     held += active.output_bytes(member.operator)
                 if held:
-                    pipeline.grown_bytes.append((active.base_slot + member.operator, held))
+                    slot = active.base_slot + member.operator
+                    pipeline.grants.append(self._memory.open(slot, held))
         inside = {member.operator for member in pipeline.members}
         for member in pipeline.members:
             for producer in compiled.streaming_producers[member.operator]:
@@ -152,7 +153,8 @@ class CostModel:
         busy = (self.num_busy_on[node] - 1) / cluster.executors_per_node
         interference = cluster.interference * busy
         cache_bytes = cluster.cache_bytes
-        misfit = self._memory.misfit(node) if self._memory.is_tracked else 0.0
+        used = self._memory.used_bytes[node]
+        excess = used - self._memory.budget_bytes
         total = pipeline.transfer_us[node]
         for member in pipeline.members:
             if member.has_waves:
@@ -163,8 +165,8 @@ class CostModel:
             if member.probed_bytes and cache_bytes is not None:
                 cached = self.cached_bytes[node]
                 time *= probe_slowdown(member.probed_bytes, cached, cache_bytes)
-            if misfit and member.touched_bytes:
-                time += self._spill_us(member.touched_bytes * misfit, node, time)
+            if excess > 0 and member.touched_bytes:
+                time += self._spill_us(member.touched_bytes * (excess / used), node, time)
             total += time
         return int(total + 0.5) or 1
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -13,16 +14,16 @@ class PlanHistory:
     Attributes:
         num_completed: how many.
         busy_us: per operator, executor time over all of them.
-        num_work_orders: per operator, over all of them.
+        num_recorded: per operator, recorded work orders (before batching) over all of them.
     """
 
     num_completed: int
     busy_us: list[float]
-    num_work_orders: list[int]
+    num_recorded: list[int]
 
-    def mean_work_order_us(self, operator: int) -> float:
-        """Mean executor time per work order of an operator, µs."""
-        return self.busy_us[operator] / self.num_work_orders[operator]
+    def mean_recorded_us(self, operator: int) -> float:
+        """Mean executor time per recorded work order of an operator, µs."""
+        return self.busy_us[operator] / self.num_recorded[operator]
 
 
 @dataclass(slots=True)
@@ -35,8 +36,8 @@ class History:
     estimated_work_us: float = 0.0
 
     def of(self, plan: str) -> PlanHistory | None:
-        """Completed runs of a plan, None if there are none."""
-        return self.plans.get(plan)
+        """Completed runs of a plan, None if there are none or history is off."""
+        return self.plans.get(plan) if self.is_enabled else None
 
     @property
     def correction(self) -> float:
@@ -52,7 +53,7 @@ class History:
         self,
         plan: str,
         busy_us: Sequence[float],
-        num_work_orders: Sequence[int],
+        num_recorded: Sequence[int],
         estimated_work_us: float,
     ) -> None:
         """Add a completed run."""
@@ -60,19 +61,28 @@ class History:
             return
         known = self.plans.get(plan)
         if known is None:
-            self.plans[plan] = PlanHistory(1, list(busy_us), list(num_work_orders))
+            self.plans[plan] = PlanHistory(1, list(busy_us), list(num_recorded))
         else:
             known.num_completed += 1
-            for operator, (busy, count) in enumerate(zip(busy_us, num_work_orders, strict=True)):
+            for operator, (busy, count) in enumerate(zip(busy_us, num_recorded, strict=True)):
                 known.busy_us[operator] += busy
-                known.num_work_orders[operator] += count
-        self.observed_work_us += sum(busy_us)
+                known.num_recorded[operator] += count
+        self.observed_work_us += math.fsum(busy_us)
         self.estimated_work_us += estimated_work_us
+
+    def check(self, num_operators: Mapping[str, int]) -> None:
+        """Raise ValueError where a plan here has another number of operators than given by name."""
+        for name, known in self.plans.items():
+            if name in num_operators and len(known.busy_us) != num_operators[name]:
+                raise ValueError(
+                    f"the history of plan {name!r} has {len(known.busy_us)} operators, the trace's "
+                    f"plan {num_operators[name]}; is it the history of another trace?"
+                )
 
     def copy(self) -> History:
         """An independent copy."""
         plans = {
-            name: PlanHistory(p.num_completed, list(p.busy_us), list(p.num_work_orders))
+            name: PlanHistory(p.num_completed, list(p.busy_us), list(p.num_recorded))
             for name, p in self.plans.items()
         }
         return History(plans, self.is_enabled, self.observed_work_us, self.estimated_work_us)

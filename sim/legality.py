@@ -14,6 +14,8 @@ from sim.view import OperatorView, QueryView
 if TYPE_CHECKING:
     from sim.simulation import Simulation
 
+MAX_UNTIL_US = 2**62
+
 
 def checked_entries(
     schedule: Schedule | Iterable[Allocation], simulation: Simulation
@@ -46,8 +48,9 @@ def checked_entries(
             _fail("R5", f"two holds for {hold.query!r}", "one for each query")
         holds[hold.query.slot] = int(hold.num_executors)
     until_us = schedule.until_us
-    if until_us is not None and not _is_count(until_us, simulation.now_us + 1, 2**62):
-        _fail("R5", f"until_us is {until_us!r}", f"a time after now ({simulation.now_us} µs)")
+    if until_us is not None and not _is_count(until_us, simulation.now_us + 1, MAX_UNTIL_US):
+        now = simulation.now_us
+        _fail("R5", f"until_us is {until_us!r}", f"after now ({now} µs), at most {MAX_UNTIL_US}")
     return entries, holds, None if until_us is None else int(until_us)
 
 

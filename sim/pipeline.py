@@ -8,6 +8,7 @@ a morsel-driven engine.
 
 from __future__ import annotations
 
+from sim.memory import Grant
 from sim.state import ActiveQuery
 
 
@@ -59,7 +60,8 @@ class Pipeline:
         warm_up_us: what an executor new to the query pays.
         transfer_us: per node, time per task to read and write intermediates there.
         probed_bytes: state that all its members probe.
-        grown_bytes: operator slots, and the bytes they hold once all tasks are done.
+        grants: what its members hold in memory.
+        known: indices of executors that have worked on it; kept only where that matters.
         done_tasks: completed tasks in order of completion; None if there is only one member.
         num_running_on: executors per node.
         tasks_on: completed tasks per node.
@@ -71,8 +73,9 @@ class Pipeline:
         "active",
         "done_tasks",
         "fused_us",
-        "grown_bytes",
+        "grants",
         "is_plain",
+        "known",
         "members",
         "num_running_on",
         "probed_bytes",
@@ -96,10 +99,11 @@ class Pipeline:
         self.warm_up_us = 0
         self.transfer_us = [0.0] * num_nodes
         self.probed_bytes = sum(member.probed_bytes for member in self.members)
-        self.grown_bytes: list[tuple[int, int]] = []
+        self.grants: list[Grant] = []
         self.done_tasks: list[int] | None = None if len(operators) == 1 else []
         self._done_us = [0] * len(operators)
         self._num_summed = 0
+        self.known: set[int] = set()
         self.num_running_on = [0] * num_nodes
         self.tasks_on = [0] * num_nodes
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Callable
 
 from sim.bounds import isolated_bound_us
@@ -22,8 +24,6 @@ class Progress:
 
     Attributes:
         pipelines: started pipelines of queries in the system, by slot of their root.
-        busy_us: executor time spent by completed queries, and all delays.
-        num_work_orders: of completed queries.
     """
 
     def __init__(
@@ -34,8 +34,6 @@ class Progress:
         self.costs = CostModel(cluster, state, self.memory)
         self.pipelines: dict[int, Pipeline] = {}
         self.history = history
-        self.busy_us = 0
-        self.num_work_orders = 0
         self._cluster = cluster
         self._seed = seed
         self._compiled = {plan.name: CompiledPlan(plan, cluster) for plan in trace.plans}
@@ -53,8 +51,8 @@ class Progress:
         base = active.base_slot
         operators = state.chain(active, root - base, degree)
         pipeline = Pipeline(active, operators, self._cluster.num_nodes)
-        for operator in operators:
-            state.root[base + operator] = root
+        for index in operators:
+            state.root[base + index] = root
         self.costs.prepare(pipeline, self.pipelines)
         self.pipelines[root] = pipeline
         if active.start_us < 0:
@@ -65,30 +63,27 @@ class Progress:
         """Note where a task ran and what it leaves in memory; call before ``num_done`` rises."""
         pipeline, node = executor.pipeline, executor.node
         pipeline.tasks_on[node] += 1
-        if pipeline.grown_bytes:
-            done, total = self.state.num_done[executor.root], len(pipeline.fused_us)
-            for slot, num_bytes in pipeline.grown_bytes:
-                grown = num_bytes * (done + 1) // total - num_bytes * done // total
-                if grown:
-                    self.memory.grow(slot, node, grown)
+        for grant in pipeline.grants:
+            done, total = self.state.num_done[executor.root] + 1, len(pipeline.fused_us)
+            self.memory.grow(grant, node, done, total)
 
     def complete_pipeline(self, root: int) -> ActiveQuery:
         """All tasks are done: free what it made unnecessary, ready what waited for it."""
         state, pipeline = self.state, self.pipelines[root]
         active = pipeline.active
         base, compiled = active.base_slot, active.compiled
-        for operator in (member.operator for member in pipeline.members):
-            state.is_complete[base + operator] = 1
-            state.is_ready[base + operator] = 0
+        for index in (member.operator for member in pipeline.members):
+            state.is_complete[base + index] = 1
+            state.is_ready[base + index] = 0
             active.num_incomplete -= 1
-            if not compiled.consumers[operator]:
-                self.memory.release(base + operator)
-            for consumer in compiled.consumers[operator]:
+            if not compiled.consumers[index]:
+                self.memory.release(base + index)
+            for consumer in compiled.consumers[index]:
                 at = base + consumer
                 state.missing_producers[at] -= 1
                 if state.missing_producers[at] == 0 and state.root[at] < 0:
                     state.is_ready[at] = 1
-            for producer in compiled.producers[operator]:
+            for producer in compiled.producers[index]:
                 at = base + producer
                 state.missing_consumers[at] -= 1
                 if state.missing_consumers[at] == 0:
@@ -106,18 +101,13 @@ class Progress:
         operators = range(compiled.num_operators)
         self.history.record(
             compiled.name,
-            [observed_us(operator) for operator in operators],
-            active.num_work_orders,
-            sum(
-                compiled.est_work_order_us[operator] * active.num_work_orders[operator]
-                for operator in operators
-            ),
+            [observed_us(index) for index in operators],
+            active.num_recorded,
+            math.fsum(map(operator.mul, compiled.est_recorded_us, active.num_recorded)),
         )
-        busy = sum(state.busy_us[base + operator] for operator in operators)
+        busy = sum(state.busy_us[base + index] for index in operators)
         record = QueryRecord.of(active, now_us, busy)
-        self.busy_us += busy + active.delay_us
-        self.num_work_orders += record.num_work_orders
-        for operator in operators:
-            self.pipelines.pop(base + operator, None)
+        for index in operators:
+            self.pipelines.pop(base + index, None)
         state.remove(active)
         return record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -112,13 +113,13 @@ class QueryView:
 
     def remaining_us(self, size: Size = "estimate") -> float:
         """Work that is not done, by one of the three sources, µs."""
-        return sum(self.operator_remaining_us(size))
+        return math.fsum(self.operator_remaining_us(size))
 
     def operator_remaining_us(self, size: Size = "estimate") -> list[float]:
         """Work that is not done of each operator, µs."""
         state, active = self._simulation.state, self._active
         num_done, num_tasks = state.num_done, state.num_tasks
-        counts, estimates = active.num_work_orders, active.compiled.est_work_order_us
+        counts, estimates = active.num_work_orders, active.est_work_order_us
         base, end = active.base_slot, active.base_slot + len(counts)
         is_complete, roots = state.is_complete[base:end], state.root[base:end]
         remaining = []
@@ -147,13 +148,16 @@ class QueryView:
 
     def work_order_us(self, operator: int, size: Size = "estimate") -> float:
         """Time of an operator's work order, by one of the three sources, µs."""
-        estimate = self._active.compiled.est_work_order_us[operator]
+        estimate = self._active.est_work_order_us[operator]
         if size == "estimate":
             return estimate
         if size == "history":
             history = self.history
             if history is not None:
-                return history.mean_work_order_us(operator)
+                return (
+                    history.mean_recorded_us(operator)
+                    * self._active.recorded_per_work_order[operator]
+                )
             estimate *= self._simulation.history.correction
         done = self.num_done(operator)
         return self.observed_busy_us(operator) / done if done else estimate

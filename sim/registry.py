@@ -12,6 +12,8 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import sys
+import zlib
 from collections.abc import Callable, Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -111,7 +113,7 @@ def make_scheduler(text: str, *, seed: int = 0, **parameters: object) -> Schedul
         arguments.setdefault("seed", seed)
     try:
         return factory(**arguments)
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise UnknownScheduler(f"scheduler {text!r}: {error}") from error
     except Exception as error:
         raise SchedulerError(
@@ -159,13 +161,16 @@ def _from_file(text: str) -> Callable[..., Scheduler]:
     path, _, class_name = text.rpartition(":")
     if not Path(path).is_file():
         raise UnknownScheduler(f"no file {path!r} for scheduler {text!r}")
-    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    name = f"lsched_plugin_{Path(path).stem}_{zlib.crc32(str(Path(path).resolve()).encode()):08x}"
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickle look there
     try:
         spec.loader.exec_module(module)
     except Exception as error:
+        del sys.modules[name]
         raise UnknownScheduler(
             f"{path} fails to import: {type(error).__name__}: {error}"
         ) from error
@@ -180,7 +185,13 @@ def _parameters(factory: Callable[..., Scheduler]) -> dict[str, Any]:
     if inspect.isclass(factory) and factory.__init__ is object.__init__:
         return {}
     target = factory.__init__ if inspect.isclass(factory) else factory
-    hints = get_type_hints(target)
+    try:
+        hints = get_type_hints(target)
+    except NameError as error:
+        raise SchedulerError(
+            f"scheduler {_identity(factory)}: an annotation of its parameters cannot be resolved "
+            f"({error}); import it at run time"
+        ) from error
     return {
         name: hints.get(name, str)
         for name in inspect.signature(factory).parameters

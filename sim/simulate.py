@@ -54,12 +54,14 @@ def simulate(
             schedule = policy.decide(clairvoyant or view)
             if isinstance(schedule, Iterator):
                 schedule = list(schedule)  # a generator fails here, where it can be blamed
-        except InvalidSchedule:
-            raise
         except Exception as error:
             raise SchedulerError(_blame(name, error)) from error
         schedule_s += time.perf_counter() - before
-        simulation.apply(schedule)
+        try:
+            simulation.apply(schedule)
+        except InvalidSchedule as error:
+            place = f"scheduler {name!r} at {simulation.now_us} µs"
+            raise InvalidSchedule(f"{place}: {error}") from error
     return Result(
         scheduler=name,
         trace=trace.name,

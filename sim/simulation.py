@@ -49,6 +49,9 @@ class Simulation:
         history: completed runs to start with; True starts with none, False hides history (R10).
         record_events: whether to keep the event log.
 
+    Raises:
+        TypeError, ValueError: an argument is not what it must be, or the history is of other plans.
+
     Attributes:
         now_us: the current instant.
         records: one per completed query, in order of completion.
@@ -65,10 +68,15 @@ class Simulation:
         history: History | bool = True,
         record_events: bool = False,
     ) -> None:
+        if not isinstance(trace, Trace):
+            raise TypeError(f"trace is {trace!r}, expected a Trace; traces.load() gives one")
+        if not isinstance(cluster, Cluster):
+            raise TypeError(f"cluster is {cluster!r}, expected a Cluster; sim.preset() gives one")
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
             raise ValueError(f"seed is {seed!r}, expected a whole number from 0 to 2**63 - 1")
         self.trace, self.cluster, self.seed = trace, cluster, seed
         self.history = history.copy() if isinstance(history, History) else History({}, history)
+        self.history.check({plan.name: len(plan.operators) for plan in trace.plans})
         self.records: list[QueryRecord] = []
         self.events: list[Event] | None = [] if record_events else None
         self.num_schedules = self.now_us = 0
@@ -78,11 +86,11 @@ class Simulation:
         self._schedule = self._clock.schedule
         self._finished: list[Executor] = []
         self._finish_callbacks = [self._finished.append]
-        self._executors = [
+        self.executors = [
             Executor(self._clock, index, index // cluster.executors_per_node)
             for index in range(cluster.num_executors)
         ]
-        self.dispatcher = Dispatcher(self.state, self._executors)
+        self.dispatcher = Dispatcher(self.state, self.executors)
         self.view = ClusterView(self)
         self._is_sticky = cluster.release == "pipeline"
         self._is_tracked = cluster.memory_bytes is not None or cluster.num_nodes > 1
@@ -101,7 +109,7 @@ class Simulation:
         """
         if self._is_awaiting:
             raise RuntimeError("next_event() before apply(): answer the last scheduling event")
-        while self._advance():
+        while self._has_more() and self._advance():
             if self._settle():
                 self._is_awaiting = True
                 self.num_schedules += 1
@@ -109,8 +117,6 @@ class Simulation:
                     self.events.append(Event(self.now_us, "schedule", -1))
                 return self.view
             self._give_executors()
-        if self.state.active:
-            raise Stalled(self._stall_message())
         return None
 
     def apply(self, schedule: Schedule | Iterable[Allocation]) -> None:
@@ -127,6 +133,15 @@ class Simulation:
         self.dispatcher.set_schedule(entries, holds)
         self._agenda.set_timer(until_us)
         self._give_executors()
+
+    def _has_more(self) -> bool:
+        """Whether anything is to come that matters; raises Stalled if queries wait for nothing."""
+        if self._agenda.has_arrivals:
+            return True
+        is_idle = len(self.dispatcher.free) == len(self.executors)
+        if is_idle and self.state.active and not self._agenda.has_timer:
+            raise Stalled(self._stall_message())
+        return bool(self.state.active)
 
     def _advance(self) -> bool:
         """Run to the next instant that may be a scheduling event; False at the end.
@@ -160,6 +175,7 @@ class Simulation:
                     busy_us[root] += executor.duration_us
                     num_done[root] += 1
                     next_task[root] = task + 1
+                    executor.task = task
                     executor.duration_us = duration = times_us[task]
                     executor.callbacks = callbacks
                     arm(executor, COMPLETION, duration)
@@ -224,8 +240,7 @@ class Simulation:
             if self.events is not None:
                 self.events.append(Event(self.now_us, "arrive", query.query_id))
             is_event = True
-        if self._agenda.is_timer_due:
-            self._agenda.is_timer_due = False
+        if self._agenda.take_timer():
             self._note_idle_timer()
             is_event = True
         return is_event and bool(self.state.active)
@@ -307,12 +322,13 @@ class Simulation:
         task = state.next_task[root]
         for executor in executors:
             if executor.slot == slot:
-                executor.wave = REST if executor.root == root else FIRST
                 executor.delay_us = 0
+                executor.wave = REST if executor.index in pipeline.known else FIRST
             else:
-                executor.wave = FRESH
                 executor.delay_us = self.progress.costs.move(pipeline, executor.node)
-                executor.slot = slot
+                executor.slot, executor.wave = slot, FRESH
+            if not pipeline.is_plain:
+                pipeline.known.add(executor.index)
             executor.root, executor.pipeline, executor.task = root, pipeline, task
             task += 1
             if self._is_contextual:
@@ -322,7 +338,7 @@ class Simulation:
 
     def _note_idle_timer(self) -> None:
         """A timer has rung; raise if that is all that will ever happen."""
-        is_idle = len(self.dispatcher.free) == len(self._executors)
+        is_idle = len(self.dispatcher.free) == len(self.executors)
         is_over = is_idle and not self._agenda.has_arrivals
         self._num_idle_timers = self._num_idle_timers + 1 if is_over else 0
         if self._num_idle_timers > MAX_IDLE_TIMERS:

@@ -15,7 +15,6 @@ NOWHERE = 1 << 60
 """Place in the standing schedule of what is not in it: after all that is."""
 
 OPERATOR_COLUMNS = (
-    "num_work_orders",
     "num_tasks",
     "next_task",
     "num_done",
@@ -32,7 +31,16 @@ OPERATOR_COLUMNS = (
 
 
 class ActiveQuery:
-    """A query in the system: what does not change, and its few own counters."""
+    """A query in the system: what does not change, and its few own counters.
+
+    Attributes:
+        num_recorded, num_work_orders: per operator, recorded work orders at the query's size, and
+            this cluster's, which may batch several of them.
+        recorded_per_work_order: their ratio; the last batch may be smaller than the others.
+        est_work_order_us: per operator, estimated mean time of this cluster's work orders.
+        byte_factors: per operator, by how much bytes are scaled.
+        nodes: bit set of nodes where it has run.
+    """
 
     __slots__ = (
         "arrival_us",
@@ -41,29 +49,42 @@ class ActiveQuery:
         "compiled",
         "delay_us",
         "draw",
+        "est_work_order_us",
         "is_active",
         "isolated_us",
         "nodes",
         "num_incomplete",
+        "num_recorded",
         "num_work_orders",
         "query",
+        "recorded_per_work_order",
         "slot",
         "start_us",
     )
 
     def __init__(self, query: Query, compiled: CompiledPlan, seed: int) -> None:
-        raw_counts, self.num_work_orders = compiled.num_work_orders(query)
-        self.draw: Draw = compiled.draw(query, raw_counts, seed)
+        self.num_recorded, self.num_work_orders = compiled.num_work_orders(query)
+        self.draw: Draw = compiled.draw(query, self.num_recorded, seed)
         self.byte_factors = [
             count / operator.num_work_orders
-            for count, operator in zip(raw_counts, compiled.plan.operators, strict=True)
+            for count, operator in zip(self.num_recorded, compiled.plan.operators, strict=True)
+        ]
+        self.recorded_per_work_order = [
+            recorded / count
+            for recorded, count in zip(self.num_recorded, self.num_work_orders, strict=True)
+        ]
+        self.est_work_order_us = [
+            estimate * recorded
+            for estimate, recorded in zip(
+                compiled.est_recorded_us, self.recorded_per_work_order, strict=True
+            )
         ]
         self.query = query
         self.compiled = compiled
         self.arrival_us = query.arrival_us
         self.start_us = -1
         self.num_incomplete = compiled.num_operators
-        self.nodes = 0  # bit set of nodes where it has run
+        self.nodes = 0
         self.is_active = True
         self.slot = self.base_slot = -1
         self.isolated_us = 0.0
@@ -83,7 +104,6 @@ class State:
     """Columns by slot.
 
     Operator columns (a pipeline is identified by its root's slot):
-        num_work_orders: of the operator.
         num_tasks, next_task, num_done: tasks of the pipeline that the operator is the root of; a
             task runs one work order of the root and its share of the other members'.
         busy_us: executor time of completed tasks.
@@ -100,7 +120,6 @@ class State:
     """
 
     def __init__(self) -> None:
-        self.num_work_orders: list[int] = []
         self.num_tasks: list[int] = []
         self.next_task: list[int] = []
         self.num_done: list[int] = []
@@ -143,7 +162,7 @@ class State:
             at = base + operator
             count = active.num_work_orders[operator]
             producers = len(compiled.producers[operator])
-            self.num_work_orders[at] = self.num_tasks[at] = count
+            self.num_tasks[at] = count
             self.next_task[at] = self.num_done[at] = self.busy_us[at] = 0
             self.is_ready[at] = producers == 0
             self.is_dry_noted[at] = self.is_complete[at] = 0

@@ -6,12 +6,15 @@ True times of work orders that have not run are nowhere in them.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sim.cluster import Cluster
 from sim.operator_view import OperatorView, Size
 from sim.query_view import QueryView
 from sim.state import ActiveQuery
+from sim.workload import REST, wave_time
 
 if TYPE_CHECKING:
     from sim.simulation import Simulation
@@ -78,16 +81,46 @@ class ClairvoyantView(ClusterView):
     def __init__(self, simulation: Simulation) -> None:
         super().__init__(simulation)
         self._queries = simulation.view._queries
+        self._sums: dict[ActiveQuery, list[list[float]]] = {}
 
     def true_remaining_us(self, query: QueryView) -> float:
-        """True base time of work orders that are not done, µs; of running ones, the mean."""
+        """True base time of work orders that are not done, µs.
+
+        Running ones count in full. Where a profile is recorded, times of later waves at its
+        smallest executor count.
+        """
         simulation, active = self._simulation, query._active
-        state, total = simulation.state, 0.0
-        for operator, times in enumerate(active.draw.base_us):
+        state, free, total = simulation.state, simulation.dispatcher.free, 0.0
+        running = [e for e in simulation.executors if e.slot == active.slot and e not in free]
+        for operator, sums in enumerate(self._running_sums(active)):
             slot = active.base_slot + operator
             if state.is_complete[slot]:
                 continue
-            root = state.root[slot]
-            share = 1.0 if root < 0 else 1.0 - state.num_done[root] / state.num_tasks[root]
-            total += share * sum(times)
+            root, count = state.root[slot], len(sums) - 1
+            if root < 0:
+                total += sums[-1]
+                continue
+            num_tasks = state.num_tasks[root]
+            total += sums[-1] - sums[state.next_task[root] * count // num_tasks]
+            for task in (executor.task for executor in running if executor.root == root):
+                high, low = (task + 1) * count // num_tasks, task * count // num_tasks
+                total += sums[high] - sums[low]
         return total
+
+    def _running_sums(self, active: ActiveQuery) -> list[list[float]]:
+        """Per operator, the true time of its first i work orders."""
+        if active not in self._sums:
+            self._sums = {known: sums for known, sums in self._sums.items() if known.is_active}
+            self._sums[active] = [
+                list(itertools.accumulate(_true_times(active, operator), initial=0.0))
+                for operator in range(active.compiled.num_operators)
+            ]
+        return self._sums[active]
+
+
+def _true_times(active: ActiveQuery, operator: int) -> Iterable[float]:
+    uniform = active.draw.uniform[operator]
+    if uniform is None:
+        return active.draw.base_us[operator]
+    recorded, factor = active.compiled.plan.operators[operator], active.query.time_factor
+    return (factor * wave_time(recorded, 1, REST, number) for number in uniform)

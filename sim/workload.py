@@ -22,7 +22,7 @@ class CompiledPlan:
         breaking_producers, streaming_producers: producers behind breaking and other edges.
         pipeline_next: the consumer that an operator can be pipelined with, -1 if there is none:
             its only outgoing edge must be non-breaking.
-        est_work_order_us: estimated time of one of this cluster's work orders.
+        est_recorded_us: estimated time of a recorded work order, before batching, µs.
         contention, memory_boundness, is_probe: physical character (``traces.KINDS``).
     """
 
@@ -58,9 +58,8 @@ class CompiledPlan:
         self.has_waves = tuple(
             cluster.use_profiles and bool(operator.waves) for operator in plan.operators
         )
-        self.est_work_order_us = tuple(
+        self.est_recorded_us = tuple(
             float(operator.est_work_order_us or operator.mean_work_order_us)
-            * cluster.work_orders_per_batch
             for operator in plan.operators
         )
         self.batch = cluster.work_orders_per_batch

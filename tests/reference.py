@@ -215,7 +215,8 @@ class Reference:
         if last is None or last.query_id != query_id:
             wave, delay = "fresh", self._move_us(query_id, root, executor)
         else:
-            wave, delay = ("rest" if last.root == root else "first"), 0
+            seen = {task.executor for task in self._tasks_of(query_id, root)}
+            wave, delay = ("rest" if executor in seen else "first"), 0
         index = len(self._tasks_of(query_id, root))
         task = Task(query_id, root, index, executor, self.now_us, wave, delay)
         self.tasks.append(task)

@@ -10,7 +10,7 @@ from builders import give, in_order, op, plan, query_view, run, script, trace
 
 import sim
 from sim import ClairvoyantView, Cluster, ClusterView, History, Simulation
-from traces import Trace
+from traces import Trace, Wave
 
 
 def ask(
@@ -240,6 +240,38 @@ def test_estimates_of_plans_that_never_ran_are_corrected_by_those_that_did() -> 
     assert ask(the_trace, question, history=False, executors_per_node=1)[-1] == 6.0
 
 
+def test_clairvoyance_of_a_profile_takes_later_waves() -> None:
+    waves = (Wave(num_executors=1, fresh=(900,), rest=(100,)),)
+    simulation = Simulation(trace(plan(op(7, count=5, waves=waves))), Cluster())
+    assert simulation.next_event() is not None
+    clairvoyant = ClairvoyantView(simulation)
+    assert clairvoyant.true_remaining_us(clairvoyant.queries[0]) == 5 * 100
+
+
+def test_estimates_of_batched_work_orders_count_what_is_in_them() -> None:
+    # Batches of 32: one work order of 1, and of 33 one of 32 and one of 1.
+    the_trace = trace(plan(op(100), op(100, count=33), edges="0>1"))
+    simulation = Simulation(the_trace, Cluster(work_orders_per_batch=32))
+    view = simulation.next_event()
+    assert view is not None
+    assert query_view(view).operator_remaining_us() == [100.0, 3300.0]
+
+
+def test_a_history_of_other_plans_is_refused() -> None:
+    history = sim.simulate(trace(plan(op(1))), "fifo").history
+    with pytest.raises(ValueError, match="has 1 operators, the trace's plan 2"):
+        Simulation(trace(plan(op(1), op(1))), Cluster(), history=history)
+
+
+def test_timers_that_are_set_again_do_not_pile_up_and_end_with_the_last_query() -> None:
+    many = trace(*[(plan(op(1)), 10 * at) for at in range(50)])
+    simulation = Simulation(many, Cluster())
+    while (view := simulation.next_event()) is not None:
+        simulation.apply(give(*[(q.query_id, 0) for q in view.queries], until_us=10**9)(view))
+    assert simulation.now_us == 491
+    assert len(simulation._agenda._armed_us) <= 1
+
+
 def test_clairvoyance_is_a_view_of_its_own() -> None:
     # Base 10, 30 × 2 of which the first is done at 25, and 6 × 2 of the next operator.
     assert not hasattr(ClusterView, "true_remaining_us")
@@ -251,8 +283,8 @@ def test_clairvoyance_is_a_view_of_its_own() -> None:
     assert clairvoyant.true_remaining_us(clairvoyant.queries[0]) == 20 + 60 + 12
     simulation.apply(give((0, 0), until_us=25)(view))
     assert simulation.next_event() is not None
-    # Of the operator's 80, half of the tasks are done.
-    assert clairvoyant.true_remaining_us(clairvoyant.queries[0]) == 40 + 12
+    # The work order of 60 runs; a running one counts in full.
+    assert clairvoyant.true_remaining_us(clairvoyant.queries[0]) == 60 + 12
 
 
 def test_only_schedulers_marked_clairvoyant_are_given_that_view() -> None:

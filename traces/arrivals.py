@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import numpy as np
 
@@ -74,7 +76,7 @@ def mean_work_us(plans: tuple[Plan, ...], scale: float = 1.0) -> float:
 
     Both instance factors are log-normal with mean 1, so they leave it as it is.
     """
-    return sum(plan.work_at(scale) for plan in plans) / len(plans)
+    return math.fsum(plan.work_at(scale) for plan in plans) / len(plans)
 
 
 class _Draws:

@@ -14,7 +14,7 @@ PROBE_CURVE: tuple[tuple[float, float], ...] = (
 )
 """(state bytes ÷ cache bytes, ns per probed row), increasing.
 
-Source: measured on DuckDB, one thread, 32 MB of last-level cache (design.md, section 4b).
+Source: measured on DuckDB, one thread, 32 MB of last-level cache (docs/design.md, section 6).
 """
 
 

@@ -46,4 +46,4 @@ KINDS: dict[str, Kind] = {
 ``materialize`` a common table expression; ``stage`` a stage of a Spark-like engine.
 
 Source: with sigma 0.005 these give 0.003 for scans and 0.015 for aggregates, the middle of the
-ranges that design.md (section 4b) reasons for one node."""
+ranges that docs/design.md (section 5) reasons for one node."""

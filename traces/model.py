@@ -195,7 +195,7 @@ class Plan(
 
     def work_at(self, size_factor: float) -> float:
         """True work at a size factor, µs."""
-        return sum(
+        return math.fsum(
             operator.mean_work_order_us * scaled_count(operator, size_factor)
             for operator in self.operators
         )

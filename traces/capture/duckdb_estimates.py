@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from traces.capture.duckdb_draft import DraftOperator
 from traces.capture.duckdb_operators import VECTOR_ROWS, MeasuredOperator, MeasuredPlan
-from traces.model import MAX_BYTES, Operator, Plan
+from traces.model import MAX_BYTES, MAX_WORK_ORDER_US, Operator, Plan
 
 MAX_TIMES = 256
 """Longest list of recorded times; beyond it, that many evenly spaced quantiles stand in."""
@@ -121,7 +121,7 @@ def _operator(operator: MeasuredOperator, times: list[int], costs: dict[str, Cos
         name=draft.name,
         num_work_orders=len(times),
         work_order_us=tuple(times if len(times) <= MAX_TIMES else _quantiles(times)),
-        est_work_order_us=min(10**14, max(1, round(est_work_us / len(times)))),
+        est_work_order_us=min(MAX_WORK_ORDER_US, max(1, round(est_work_us / len(times)))),
         is_scalable=operator.is_scalable,
         output_bytes=output * _bytes(draft.rows_out * draft.width_bytes),
         est_output_bytes=output * _bytes(draft.est_rows_out * draft.width_bytes),

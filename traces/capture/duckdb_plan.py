@@ -46,7 +46,7 @@ from traces.model import Edge
 CACHE_BYTES = 32 << 20
 """Last-level cache of the machine on which ``traces.cache.PROBE_CURVE`` was measured."""
 BUILD_NS = 35.0
-"""Build side of a hash join per row (design.md, section 4b): splits a join's time in two."""
+"""Build side of a hash join per row (docs/design.md, section 6): splits a join's time in two."""
 
 
 def draft_plan(profile: Profile) -> DraftPlan:
