@@ -7,8 +7,8 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint c
 .PHONY: demo test check format bench results clean
 
 demo: $(VENV)/installed  ## compare schedulers on the shipped trace
-	$(BIN)/lsched compare tpch --schedulers fifo,fair,weighted-fair:alpha=-1,stride,srpt:size=history+share=2,oracle-srpt \
-		--load 0.8 --scale 10 --seeds 3 --cluster inmemory-32 --out out/demo
+	$(BIN)/lsched compare tpch --schedulers fifo,fair,stride,weighted-fair:alpha=-1,srpt:size=history+share=2,oracle-srpt \
+		--load 0.8 --scale 10 --seeds 5 --cluster inmemory-32 --out out/demo
 
 test: $(VENV)/installed-dev  ## run all tests
 	$(BIN)/python -m pytest --numprocesses 2
@@ -24,6 +24,16 @@ format: $(VENV)/installed-dev
 
 bench: $(VENV)/installed  ## speed of the simulator
 	$(BIN)/python benchmarks/engine.py
+
+# The tables of docs/results.md: two clusters, plenty of memory and too little; ten minutes.
+SCHEDULERS := fifo,fair,fair:spare=idle,weighted-fair:alpha=-1,srpt:size=estimate,srpt:size=history+share=2,critical-path,stride,priced,oracle-srpt
+COMPARE = $(BIN)/lsched compare tpch --schedulers $(SCHEDULERS) --seeds 10 --load 0.8
+
+results: $(VENV)/installed
+	$(COMPARE) --scale 10 --cluster inmemory-32:memory_bytes=none --out out/inmemory-plenty
+	$(COMPARE) --scale 10 --cluster inmemory-32:memory_bytes=4000000000 --out out/inmemory-scarce
+	$(COMPARE) --scale 100 --cluster warehouse-4x16:memory_bytes=none --out out/warehouse-plenty
+	$(COMPARE) --scale 100 --cluster warehouse-4x16:memory_bytes=16000000000 --out out/warehouse-scarce
 
 clean:
 	rm -rf $(VENV) out build *.egg-info

@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import itertools
 import math
-import types
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 from lsched.errors import OptionError
 from sim import Cluster, ClusterError, preset
+from sim.values import parse_value
 
 MAX_SEEDS = 100_000
 
@@ -75,7 +75,10 @@ def parse_cluster(text: str) -> Cluster:
                 f"cluster {text!r}: no key {key!r}, there are {', '.join(hints)}"
                 + did_you_mean(key, hints)
             )
-        changes[key] = _cluster_value(text, key, value, hints[key])
+        try:
+            changes[key] = parse_value(value, hints[key])
+        except ValueError as error:
+            raise ClusterError(f"cluster {text!r}: {key} is {value!r}, expected {error}") from None
     return cluster.replace(**changes)
 
 
@@ -178,24 +181,3 @@ def _counts(values: Iterable[Any]) -> dict[Any, int]:
     for value in values:
         counts[value] = counts.get(value, 0) + 1
     return counts
-
-
-def _cluster_value(text: str, key: str, value: str, annotation: Any) -> object:
-    is_union = get_origin(annotation) is types.UnionType
-    options = get_args(annotation) if is_union else (annotation,)
-    if value.lower() == "none" and type(None) in options:
-        return None
-    for option in options:
-        if get_origin(option) is Literal:
-            return value  # the cluster knows which are allowed
-        if option is bool and value.lower() in ("true", "false"):
-            return value.lower() == "true"
-        if option in (int, float):
-            try:
-                number = float(value)
-                return int(number) if option is int and number.is_integer() else number
-            except (ValueError, OverflowError):
-                continue
-    names = {bool: "true or false", int: "a whole number", float: "a number"}
-    expected = " or ".join(names.get(option, "none") for option in options)
-    raise ClusterError(f"cluster {text!r}: {key} is {value!r}, expected {expected}")

@@ -17,10 +17,11 @@ import zlib
 from collections.abc import Callable, Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Protocol, TypeVar, get_type_hints
 
 from sim.errors import SchedulerError, UnknownScheduler
 from sim.schedule import Allocation, Schedule
+from sim.values import parse_value
 from sim.view import ClusterView
 
 GROUP = "lsched.schedulers"
@@ -108,7 +109,12 @@ def make_scheduler(text: str, *, seed: int = 0, **parameters: object) -> Schedul
             raise UnknownScheduler(
                 f"scheduler {name!r} has no parameter {key!r}; it has: {listing}"
             )
-        arguments[key] = _convert(name, key, value, accepted[key])
+        try:
+            arguments[key] = parse_value(value, accepted[key])
+        except ValueError as error:
+            raise UnknownScheduler(
+                f"scheduler {name!r}: {key} is {value!r}, expected {error}"
+            ) from None
     if "seed" in accepted:
         arguments.setdefault("seed", seed)
     try:
@@ -197,26 +203,3 @@ def _parameters(factory: Callable[..., Scheduler]) -> dict[str, Any]:
         for name in inspect.signature(factory).parameters
         if name not in ("args", "kwargs")
     }
-
-
-def _convert(scheduler: str, key: str, value: str, annotation: Any) -> object:
-    """Text to the annotated type: Literal, bool, int, float, str, or an optional of those."""
-    options = get_args(annotation) if get_origin(annotation) is not None else (annotation,)
-    if value == "none" and type(None) in options:
-        return None
-    for option in options:
-        if isinstance(option, str) or get_origin(option) is not None:
-            choices = (option,) if isinstance(option, str) else get_args(option)
-            if value in choices:
-                return value
-        elif option is bool and value.lower() in ("true", "false"):
-            return value.lower() == "true"
-        elif option in (int, float):
-            try:
-                return option(value)
-            except ValueError:
-                continue
-        elif option is str:
-            return value
-    expected = " or ".join(getattr(option, "__name__", str(option)) for option in options)
-    raise UnknownScheduler(f"scheduler {scheduler!r}: {key}={value}, expected {expected}")

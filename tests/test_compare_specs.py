@@ -62,8 +62,8 @@ def test_cluster_with_changes() -> None:
         ("inmemory-32:executors_per_node=none", "expected a whole number"),
         ("inmemory-32:contention=nan", "contention is nan"),
         ("inmemory-32:memory_bytes=lots", "a whole number or none"),
-        ("inmemory-32:memory_bytes=inf", "memory_bytes is inf"),
-        ("inmemory-32:release=never", "'work-order' or 'pipeline'"),
+        ("inmemory-32:memory_bytes=inf", "memory_bytes is 'inf', expected a whole number"),
+        ("inmemory-32:release=never", "expected work-order or pipeline"),
         ("inmemory-32:use_profiles=1", "true or false"),
     ],
 )

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 
 import pytest
 from builders import op, plan, trace
 
-from sim import ClairvoyantView, Cluster, Scheduler, Simulation, UnknownScheduler, make_scheduler
-from sim.schedulers.common import rounded_shares
+from sim import (
+    ClairvoyantView,
+    Cluster,
+    Schedule,
+    Scheduler,
+    Simulation,
+    UnknownScheduler,
+    make_scheduler,
+)
+from sim.schedulers.common import FreshRun, rounded_shares
 from sim.schedulers.hesrpt import hesrpt_shares
+from sim.schedulers.pipelining import cached_bytes
 from sim.schedulers.priced import best_count
+from sim.schedulers.short import ShortQueries
 from sim.schedulers.stride import Stride
-from traces import Operator, Plan, Trace
+from traces import Operator, Plan, Query, Trace
 
 MB = 1024**2
 
@@ -36,9 +48,11 @@ def start(
     return Simulation(the_trace, configured, record_events=True), policy
 
 
-def first_limits(the_trace: Trace, scheduler: str, num_executors: int) -> list[tuple[int, int]]:
+def first_limits(
+    the_trace: Trace, scheduler: str, num_executors: int, **cluster: object
+) -> list[tuple[int, int]]:
     """(query, limit) of each allocation of the first schedule."""
-    simulation, policy = start(the_trace, scheduler, num_executors)
+    simulation, policy = start(the_trace, scheduler, num_executors, **cluster)
     view = simulation.next_event()
     assert view is not None
     schedule = policy.decide(view)
@@ -78,18 +92,26 @@ def test_weighted_fair_follows_a_power_of_the_work() -> None:
         alpha: first_limits(queries, f"weighted-fair:alpha={alpha}+spare=idle", 13)
         for alpha in (-1, 0, 1, 2)
     }
-    # One each, and the other eleven in proportion 1:3, 1:1, 3:1, 9:1.
+    # Thirteen in proportion 1:3, 1:1, 3:1, 9:1.
     assert limits == {
-        -1: [(0, 4), (1, 9)],
+        -1: [(0, 3), (1, 10)],
         0: [(0, 7), (1, 6)],
-        1: [(0, 9), (1, 4)],
-        2: [(0, 11), (1, 2)],
+        1: [(0, 10), (1, 3)],
+        2: [(0, 12), (1, 1)],
     }
+
+
+def test_weighted_fair_leaves_one_executor_to_the_lightest() -> None:
+    queries = trace(single("heavy", 99, 10), single("light", 1, 10))
+    assert first_limits(queries, "weighted-fair:alpha=1+spare=idle", 4) == [(0, 3), (1, 1)]
 
 
 def test_shares_are_rounded_to_the_sum() -> None:
     assert rounded_shares([1, 1, 1], 10) == [4, 3, 3]
     assert rounded_shares([0.5, 0.3, 0.2], 3) == [1, 1, 1]
+    assert rounded_shares([9, 1], 10, minimum=1) == [9, 1]
+    assert rounded_shares([100, 1, 1], 10, minimum=1) == [8, 1, 1]  # 9.8, 0.1, 0.1
+    assert rounded_shares([5, 5, 0, 0], 6, minimum=1) == [2, 2, 1, 1]  # of equals, the last gives
     assert rounded_shares([1.0, 0.0], 4, minimum=1) == [3, 1]
     assert rounded_shares([1.0, 1.0, 1.0], 2, minimum=1) == [1, 1, 1]
     assert rounded_shares([0.0, 0.0], 2) == [1, 1]
@@ -100,6 +122,14 @@ def test_round_robin_moves_the_turn_on_at_each_event() -> None:
     # Operators of one work order: each completion passes the turn to the next query.
     chain = plan(op(10), op(10), edges="0>1", name="chain")
     assert completions(trace(chain, chain, chain), "round-robin") == {0: 40, 1: 50, 2: 60}
+
+
+def test_round_robin_takes_turns_in_the_order_of_the_trace() -> None:
+    # All arrive at 0; the trace has query 2 first, then 0, then 1.
+    two = plan(op(10), op(10), edges="0>1", name="chain")
+    queries = tuple(Query(query_id=key, plan=two.name, arrival_us=0) for key in (2, 0, 1))
+    the_trace = Trace(name="ties", plans=(two,), queries=queries)
+    assert completions(the_trace, "round-robin") == {2: 40, 0: 50, 1: 60}
 
 
 def test_random_depends_on_its_seed_alone() -> None:
@@ -188,11 +218,59 @@ def test_hesrpt_shares() -> None:
 
 def test_stride_priority_decays_after_ten_quanta_to_a_floor() -> None:
     stride = Stride()
-    assert [stride.priority(quanta) for quanta in (0, 10, 11, 12)] == pytest.approx(
+    assert [stride.priority(quanta) for quanta in (0, 9.9, 10, 11)] == pytest.approx(
         [10_000, 10_000, 9_000, 8_100]
     )
-    assert stride.priority(53) > 100
-    assert stride.priority(54) == stride.priority(1e9) == 100
+    assert stride.priority(52) > 100
+    assert stride.priority(53) == stride.priority(1e9) == 100
+    assert Stride(decay=1.0).priority(1e9) == 10_000
+
+
+def test_stride_charges_each_quantum_at_its_own_priority() -> None:
+    stride = Stride()
+    assert [stride.charge(quanta) for quanta in (0, 4, 10)] == pytest.approx([0, 0.4, 1])
+    # The eleventh costs 1000 / 9000, half of the twelfth 500 / 8100.
+    assert stride.charge(11.5) == pytest.approx(1 + 1 / 9 + 5 / 81)
+    # 43 quanta at 9,000, 8,100, ... and all others at 100.
+    decayed = sum(0.1 / 0.9**k for k in range(1, 44))
+    assert stride.charge(53) == pytest.approx(1 + decayed)
+    assert stride.charge(153) == pytest.approx(1 + decayed + 100 * 10)
+    assert Stride(decay=1.0).charge(1_000) == pytest.approx(100)
+
+
+def test_stride_charges_the_same_however_often_it_is_asked() -> None:
+    # 100 quanta of 1 µs, in one work order or in 20, with a scheduling event every 3 µs.
+    whole, parts = single("whole", 100), single("parts", 5, 20)
+    assert pass_value(whole, 100) == pass_value(parts, 100) == Stride().charge(100)
+
+
+def pass_value(first: Plan, at_us: int) -> float:
+    """What stride has charged query 0 once it has consumed so much alone."""
+    tail = single("tail", 1_000)
+    stacked = plan(*first.operators, *tail.operators, edges="0>1", name="stacked")
+    stride = Stride(quantum_us=1)
+    simulation, _ = start(trace(stacked, (tail, at_us - 1)), stride)
+    while (view := simulation.next_event()) is not None:
+        schedule = stride.decide(view)
+        if view.now_us >= at_us:
+            return stride._accounts[0].pass_value
+        simulation.apply(Schedule(schedule.allocations, until_us=view.now_us + 3))
+    raise AssertionError
+
+
+def test_stride_asks_again_only_while_the_priority_of_a_running_query_decays() -> None:
+    # One executor, quantum 1 µs. Query 0 is at the floor when query 1 comes at 995 and goes first.
+    # At 1025 query 1 has consumed 30 quanta and its priority still decays, but it has to wait.
+    queries = trace((single("old", 1, 2_000), 0), (single("new", 30, 2), 995))
+    simulation, stride = start(queries, "stride:quantum_us=1")
+    timers = {}
+    while (view := simulation.next_event()) is not None:
+        schedule = stride.decide(view)
+        assert isinstance(schedule, Schedule)
+        timers[view.now_us] = schedule.until_us
+        simulation.apply(schedule)
+    assert timers[0] is None  # alone
+    assert (timers[995], timers[1024], timers[1025]) == (996, 1025, None)
 
 
 def test_stride_lets_a_new_query_pass_one_that_has_consumed_much() -> None:
@@ -218,6 +296,44 @@ def test_slots_have_a_lane_for_short_queries() -> None:
     assert completions(queries, "slots:slots=1+lane=0", 4) == {0: 100, 1: 105}
 
 
+def test_slots_gate_only_what_has_a_slot() -> None:
+    # 60 MB each, 100 MB in all: b waits for memory in the second slot. c would fit, but has no
+    # slot. The quick ones hold nothing, come after b, and do not wait for it.
+    def holder(name: str, megabytes: int) -> Plan:
+        return plan(op(50, state_bytes=megabytes * MB, count=4), name=name)
+
+    queries = trace(holder("a", 60), holder("b", 60), holder("c", 20), (single("quick", 5), 12))
+    done = completions(queries, "slots:slots=2+lane=0.25+memory=gate", 4, memory_bytes=100 * MB)
+    assert done == {3: 17, 0: 100, 1: 200, 2: 250}
+
+
+def test_queries_that_are_all_alike_are_not_short() -> None:
+    # Two slots and a lane of two of eight executors: each runs its one work order in a slot.
+    queries = trace(*[single("same", 10)] * 8)
+    done = completions(queries, "slots:slots=2+lane=0.25", 8)
+    assert sorted(done.values()) == [10, 10, 20, 20, 30, 30, 40, 40]
+
+
+@pytest.mark.parametrize(
+    ("works", "short"),
+    [
+        ([4, 4, 4, 4], []),
+        ([9, 4, 9, 4, 4], [1, 3, 4]),  # half of those before the last had no more
+        ([4, 9, 4, 4], [2]),  # two of three had no more
+        ([1, 2, 3, 4], []),
+        ([4, 3, 2, 1], [1, 2, 3]),
+    ],
+)
+def test_a_query_is_short_below_the_median_of_those_before_it(
+    works: list[int], short: list[int]
+) -> None:
+    queries = trace(*[single(f"work {work}", work) for work in works])
+    simulation, _ = start(queries, "fifo")
+    view = simulation.next_event()
+    assert view is not None
+    assert sorted(ShortQueries(0.5, "estimate").of(view)) == short
+
+
 def test_reserve_keeps_executors_free_for_short_queries() -> None:
     queries = trace(single("long", 100, 8), (single("quick", 5), 12))
     assert completions(queries, "reserve:reserve=0.25", 4) == {1: 17, 0: 300}
@@ -238,6 +354,16 @@ def test_reserve_keeps_executors_free_for_short_queries() -> None:
 def test_priced_chooses_k_by_time_and_price(price: float, available: int, expected: int) -> None:
     # 12 work orders of 10 µs; two executors are local, with more of them a move of 5 µs is due.
     assert best_count(12, 10.0, 0, 2, available, price, 5.0) == expected
+
+
+def test_priced_counts_queries_that_wait_for_memory() -> None:
+    # One of four is let in. Price 3 (3 others + 1) / 12 = 1, so 4 executors, as worked above; if
+    # nobody waited it would be 3 / 12, and 12 executors: 15 * 4 = 60, 6: 25 * 2.5 = 62.5.
+    holder = plan(op(10, count=12, state_bytes=60 * MB), name="holder")
+    cluster = {"memory_bytes": 100 * MB, "move_delay_us": 5}
+    text = "priced:weight=3+offset=1+slowdown=0+memory=gate"
+    assert first_limits(trace(holder), text, 12, **cluster) == [(0, 12)]
+    assert first_limits(trace(*[holder] * 4), text, 12, **cluster) == [(0, 4)]
 
 
 def test_priced_lets_a_running_operator_be() -> None:
@@ -295,3 +421,30 @@ def test_best_degree_weighs_a_cut_against_the_cache(
     while (view := simulation.next_event()) is not None:
         simulation.apply(policy.decide(view))
     assert [e.degree for e in simulation.events or () if e.kind == "start"] == expected
+
+
+def test_the_cache_of_one_node_holds_the_mean_of_what_is_probed() -> None:
+    # The other query probes 20 MB; the mean over two nodes is 10.
+    probing = plan(op(10, kind="build", state_bytes=20 * MB), op(99, kind="probe"), edges="0>1")
+    for num_nodes, expected in ((1, 20), (2, 10)):
+        simulation, policy = start(trace((probing, 0), (SHORT, 50)), "fifo", num_nodes=num_nodes)
+        seen = []
+        while (view := simulation.next_event()) is not None:
+            seen.append(cached_bytes(view) // MB)
+            simulation.apply(policy.decide(view))
+        assert max(seen) == expected
+
+
+def test_a_run_is_fresh_once_and_is_not_kept_alive() -> None:
+    runs = FreshRun()
+    simulation, _ = start(trace(SHORT), "fifo")
+    other, _ = start(trace(SHORT), "fifo")
+    assert [runs.begins(view) for view in (simulation.view, simulation.view, other.view)] == [
+        True,
+        False,
+        True,
+    ]
+    gone = weakref.ref(other)
+    del other
+    gc.collect()
+    assert gone() is None

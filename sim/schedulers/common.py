@@ -7,6 +7,7 @@ and lets ``Listing.allocations`` write it down.
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -104,6 +105,23 @@ class Listing:
         return lambda operator: degree
 
 
+class FreshRun:
+    """Tells a rule that keeps something between events when a new run begins.
+
+    It does not keep the last run's simulation alive.
+    """
+
+    def __init__(self) -> None:
+        self._view: weakref.ref[ClusterView] | None = None
+
+    def begins(self, view: ClusterView) -> bool:
+        """Whether this view is of another run than at the last call."""
+        if self._view is not None and self._view() is view:
+            return False
+        self._view = weakref.ref(view)
+        return True
+
+
 def claimed_bytes(query: QueryView) -> int:
     """Memory that a query holds or will want: held where it is built, estimated where it is not."""
     return sum(
@@ -116,7 +134,7 @@ def claimed_bytes(query: QueryView) -> int:
 
 def total_us(query: QueryView, size: Size) -> float:
     """Predicted work of a whole query, done or not, µs."""
-    return sum(
+    return math.fsum(
         operator.num_work_orders * operator.work_order_us(size) for operator in query.operators
     )
 
@@ -140,23 +158,25 @@ def part_of(view: ClusterView, fraction: float) -> int:
 def rounded_shares(weights: Sequence[float], total: int, minimum: int = 0) -> list[int]:
     """Whole numbers proportional to ``weights`` that sum to ``total`` (largest remainder).
 
-    Each is at least ``minimum``, also where that makes the sum larger than ``total``. Weights
-    that sum to 0 count as equal.
+    Those below ``minimum`` are raised to it, at the expense of the largest, one by one, of equals
+    the last. Where ``total`` does not suffice for that, each is ``minimum``. Weights that sum to 0
+    count as equal.
     """
-    if not weights:
-        return []
-    pool = total - minimum * len(weights)
-    if pool <= 0:
+    if total <= minimum * len(weights):
         return [minimum] * len(weights)
-    scale = sum(weights)
+    scale = math.fsum(weights)
     if not 0.0 < scale < math.inf:
         weights, scale = [1.0] * len(weights), float(len(weights))
-    exact = [pool * weight / scale for weight in weights]
+    exact = [total * weight / scale for weight in weights]
     shares = [int(value) for value in exact]
     by_remainder = sorted(range(len(weights)), key=lambda at: shares[at] - exact[at])
-    for at in by_remainder[: pool - sum(shares)]:
+    for at in by_remainder[: total - sum(shares)]:
         shares[at] += 1
-    return [minimum + share for share in shares]
+    shares = [max(share, minimum) for share in shares]
+    for _ in range(sum(shares) - total):
+        largest = max(range(len(shares)), key=lambda at: (shares[at], at))
+        shares[largest] -= 1
+    return shares
 
 
 def check_choice(name: str, value: object, choices: Any) -> None:

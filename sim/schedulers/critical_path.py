@@ -13,8 +13,9 @@ from sim.view import ClusterView, OperatorView, QueryView, Size
 class CriticalPath:
     """In a query the operator with the heaviest path to the end first; queries as in ``sjf``.
 
-    Source: Graham's list scheduling with longest tails first (SIAM J. Applied Math. 17(2), 1969);
-    "SJF-CP" in Mao et al., SIGCOMM 2019, section 7.1.
+    Source: longest tail first is Hu's rule ("Parallel sequencing and assembly line problems",
+    Operations Research 9(6), 1961); with shortest job first it is "SJF-CP" in Mao et al., SIGCOMM
+    2019.
 
     Args:
         size: where the work comes from.

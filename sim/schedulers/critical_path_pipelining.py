@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from sim.registry import register
 from sim.schedule import Allocation
 from sim.schedulers.common import Listing, MemoryRule, check_choice
@@ -13,8 +15,9 @@ from sim.view import ClusterView, OperatorView, QueryView, Size
 class CriticalPathPipelining:
     """In a query the pipeline with most aggregate work first; queries as in ``sjf``.
 
-    Source: the habit of Quickstep (Patel et al., PVLDB 11(6), 2018) that LSched is compared with
-    (Sabek et al., SIGMOD 2022, section 1): it pipelines as aggressively as it can.
+    It takes the pipeline with most aggregate remaining work, and runs it as long as it can be.
+
+    Source: the practice of Quickstep, as LSched describes it (Sabek et al., SIGMOD 2022).
 
     Args:
         size: where the work comes from.
@@ -36,4 +39,4 @@ class CriticalPathPipelining:
         return sorted(query.schedulable, key=lambda operator: -self._pipeline_us(operator))
 
     def _pipeline_us(self, operator: OperatorView) -> float:
-        return sum(member.remaining_us(self._size) for member in operator.pipeline)
+        return math.fsum(member.remaining_us(self._size) for member in operator.pipeline)

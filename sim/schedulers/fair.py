@@ -12,7 +12,7 @@ from sim.view import ClusterView
 class Fair:
     """Each query may hold ⌈executors ÷ queries⌉ executors.
 
-    Source: the fair rule of Decima (Mao et al., SIGCOMM 2019, section 7.1) and of Spark's fair
+    Source: the fair rule that Decima is compared with (Mao et al., SIGCOMM 2019), and Spark's fair
     scheduler. ``spare=idle`` is the rule as Decima's simulator has it.
 
     Args:

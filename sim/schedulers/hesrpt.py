@@ -36,8 +36,9 @@ class HeSrpt:
     p towards 0 gives fair shares, towards 1 everything to the shortest.
 
     Source: Berg, Vesilo, Harchol-Balter, "heSRPT: Parallel scheduling to minimize mean slowdown",
-    Performance Evaluation 144, 2020, theorem 1, for the mean flow time. It is optimal when all are
-    there from the start; here shares are computed again at each scheduling event.
+    Performance 2020; these are the shares of its special case, mean flow time. They are optimal
+    when all queries are there from the start; here they are computed again at each scheduling
+    event.
 
     Args:
         p: exponent of the speed-up.

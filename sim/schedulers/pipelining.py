@@ -8,6 +8,8 @@ now go in.
 
 from __future__ import annotations
 
+import math
+
 from sim.view import ClusterView, OperatorView
 from traces import KINDS
 from traces.cache import probe_slowdown
@@ -18,14 +20,15 @@ US_PER_S = 1_000_000
 
 
 def cached_bytes(view: ClusterView) -> int:
-    """State that running pipelines probe, and that competes for the cache."""
-    return sum(
+    """State that running pipelines probe, and that competes for the cache: the mean per node."""
+    probed = sum(
         _probed_bytes(operator)
         for query in view.queries
         if query.num_executors
         for operator in query.operators
         if operator.num_executors
     )
+    return probed // view.cluster.num_nodes
 
 
 def best_degree(view: ClusterView, root: OperatorView, others_bytes: int = 0) -> int:
@@ -33,7 +36,7 @@ def best_degree(view: ClusterView, root: OperatorView, others_bytes: int = 0) ->
 
     Dynamic programming over the places to cut, from the end. Of equally cheap ways it takes the
     one with the longest first pipeline. A started pipeline stays as it is. ``others_bytes``: what
-    other pipelines have in the cache.
+    other pipelines have in the cache of a node.
     """
     chain = root.pipeline
     if root.is_started or len(chain) == 1:
@@ -80,7 +83,7 @@ class _Chain:
         if cache is None:
             return 0.0
         together = self._others + sum(self._probed[start:end])
-        return sum(
+        return math.fsum(
             self._work_us[at] * (probe_slowdown(self._probed[at], together, cache) - 1.0)
             for at in range(start, end)
             if self._probed[at]

@@ -6,7 +6,7 @@ import random
 
 from sim.registry import register
 from sim.schedule import Allocation
-from sim.schedulers.common import Listing, MemoryRule, PipelineRule, check_whole
+from sim.schedulers.common import FreshRun, Listing, MemoryRule, PipelineRule, check_whole
 from sim.view import ClusterView, OperatorView, QueryView
 
 
@@ -30,12 +30,12 @@ class Random:
         self._seed = seed
         self._generator = random.Random(seed)
         self._listing = Listing(memory, pipeline)
-        self._view: ClusterView | None = None
+        self._run = FreshRun()
 
     def decide(self, view: ClusterView) -> list[Allocation]:
         """Answer a scheduling event."""
-        if view is not self._view:
-            self._view, self._generator = view, random.Random(self._seed)
+        if self._run.begins(view):
+            self._generator = random.Random(self._seed)
         queries = view.queries
         self._generator.shuffle(queries)
         limits = [(query, view.num_executors) for query in self._listing.admitted(view, queries)]

@@ -20,8 +20,8 @@ class Reserve:
     Args:
         reserve: fraction of the executors that only short queries may use; rounded down, and at
             least one executor is left for the others.
-        short: a query is short if its predicted total work is at most this quantile of that of
-            the queries seen before it.
+        short: a query is short if its predicted total work is below this quantile of that of the
+            queries seen before it.
         size: where the work comes from.
         cap, share: the limit per query, see ``QueryLimit``.
         memory, pipeline: see ``Listing``.

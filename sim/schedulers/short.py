@@ -6,7 +6,13 @@ from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Sequence
 
-from sim.schedulers.common import check_choice, check_number, total_us, usable_executors
+from sim.schedulers.common import (
+    FreshRun,
+    check_choice,
+    check_number,
+    total_us,
+    usable_executors,
+)
 from sim.view import ClusterView, QueryView, Size
 
 WINDOW = 1000
@@ -16,8 +22,9 @@ WINDOW = 1000
 class ShortQueries:
     """Tells short queries from others, once for each, when it is first seen.
 
-    A query is short if its predicted total work is at most a quantile of that of the queries seen
-    before it (the last ``WINDOW``). The first one is not.
+    A query is short if its predicted total work is below a quantile of that of the queries seen
+    before it (the last ``WINDOW``): at most that fraction of them had no more. So queries that are
+    all alike are not short, and neither is the first one.
 
     Args:
         short: the quantile.
@@ -28,13 +35,12 @@ class ShortQueries:
         check_number("short", short, 0.0, 1.0)
         check_choice("size", size, Size)
         self._quantile, self._size = short, size
-        self._view: ClusterView | None = None
+        self._run = FreshRun()
         self._start()
 
     def of(self, view: ClusterView) -> set[int]:
         """The query_ids of the short queries in the system."""
-        if view is not self._view:
-            self._view = view
+        if self._run.begins(view):
             self._start()
         present = {query.query_id for query in view.queries}
         for gone in self._is_short.keys() - present:
@@ -51,7 +57,8 @@ class ShortQueries:
 
     def _judge(self, query: QueryView) -> bool:
         work, known = total_us(query, self._size), self._sorted
-        is_short = bool(known) and work <= known[int(self._quantile * (len(known) - 1))]
+        quantile = min(int(self._quantile * len(known)), len(known) - 1)
+        is_short = bool(known) and work < known[quantile]
         self._recent.append(work)
         insort(known, work)
         if len(known) > WINDOW:

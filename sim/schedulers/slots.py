@@ -22,17 +22,18 @@ class Slots:
     """The first ``slots`` queries in order of arrival share the executors; the others wait.
 
     Queries predicted short do not wait for a slot: they have a lane of executors of their own,
-    first in, first out, and may use what the slots leave over.
+    first in, first out, and may use what the slots leave over. With ``memory="gate"`` short
+    queries get memory before the slots do, and a slot's query keeps its slot while it waits for it.
 
-    Source: workload management of Amazon Redshift: a queue with a fixed concurrency, and short
-    query acceleration (Armenatzoglou et al., SIGMOD 2022, section 4.2).
+    Source: the documentation of Amazon Redshift on workload management (a queue with a fixed
+    concurrency) and on short query acceleration.
 
     Args:
         slots: queries at a time.
         lane: fraction of the executors that only short queries may use; rounded down, and at
             least one executor is left for the slots. 0 means no lane: all queries take slots.
-        short: a query is short if its predicted total work is at most this quantile of that of
-            the queries seen before it.
+        short: a query is short if its predicted total work is below this quantile of that of the
+            queries seen before it.
         size: where the work comes from.
         memory, pipeline: see ``Listing``.
     """
@@ -57,9 +58,11 @@ class Slots:
         """Answer a scheduling event."""
         lane = min(int(self._lane * view.num_executors), view.num_executors - 1)
         short = self._short.of(view) if lane else set()
-        queries = self._listing.admitted(view, view.queries)
-        quick = [query for query in queries if query.query_id in short]
-        slotted = [query for query in queries if query.query_id not in short][: self._slots]
+        quick = [query for query in view.queries if query.query_id in short]
+        slotted = [query for query in view.queries if query.query_id not in short][: self._slots]
+        admitted = self._listing.admitted(view, quick + slotted)
+        quick = [query for query in admitted if query.query_id in short]
+        slotted = [query for query in admitted if query.query_id not in short]
         slotted_part = view.num_executors - lane
         equal = math.ceil(slotted_part / max(len(slotted), 1))
         limits = [

@@ -20,10 +20,11 @@ from sim.view import ClusterView, Size
 class WeightedFair:
     """A query with remaining work W may hold a share W^alpha ÷ Σ W^alpha of the executors.
 
-    Shares are rounded so that they sum to the executors (largest remainder), at least 1 each.
+    Shares are rounded so that they sum to the executors (largest remainder), and are at least 1
+    each, at the expense of the largest.
 
-    Source: Mao et al., SIGCOMM 2019, section 7.1, "tuned weighted fair", with total work in place
-    of remaining work; Sabek et al., SIGMOD 2022, compares with it too.
+    Source: the weighted fair rule that Decima is compared with (Mao et al., SIGCOMM 2019), which
+    has total work in place of remaining work.
 
     Args:
         alpha: 1 is proportional, 0 is fair, -1 favours short queries.
