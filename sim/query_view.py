@@ -42,9 +42,10 @@ class QueryView:
         return self._active.slot
 
     @cached_property
-    def operators(self) -> list[OperatorView]:
+    def operators(self) -> tuple[OperatorView, ...]:
         """All operators, in the plan's order."""
-        return [OperatorView(self, index) for index in range(self._active.compiled.num_operators)]
+        indices = range(self._active.compiled.num_operators)
+        return tuple(OperatorView(self, index) for index in indices)
 
     @property
     def schedulable(self) -> list[OperatorView]:

@@ -72,7 +72,7 @@ class Result:
 
     Attributes:
         scheduler, trace, seed, cluster: what was run.
-        queries: one record per query, by query_id's order of completion.
+        queries: one record per query, in order of completion.
         num_schedules: scheduling events.
         schedule_s: wall-clock seconds spent in the scheduler.
         wall_s: wall-clock seconds of the whole run.

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from sim.cluster import Cluster
+from sim.cluster import Cluster, preset
 from sim.errors import InvalidSchedule, SchedulerError
 from sim.history import History
 from sim.registry import Scheduler, make_scheduler, scheduler_name
@@ -21,7 +21,7 @@ def simulate(
     trace: Trace,
     scheduler: str | Scheduler,
     *,
-    cluster: Cluster | None = None,
+    cluster: Cluster | str | None = None,
     seed: int = 0,
     history: History | bool = True,
     record_events: bool = False,
@@ -31,7 +31,7 @@ def simulate(
     Args:
         trace: plans and queries.
         scheduler: a name with parameters (``"srpt:size=history"``) or an object with ``decide``.
-        cluster: default: one node with 8 executors and no overheads.
+        cluster: a cluster or a preset's name; default: one node, 8 executors, no overheads.
         seed: for the luck of work orders, and for schedulers that draw.
         history: completed runs to start with; True starts with none, False hides history.
         record_events: whether to keep the event log.
@@ -42,6 +42,8 @@ def simulate(
     """
     name = scheduler_name(scheduler)
     policy = make_scheduler(scheduler, seed=seed) if isinstance(scheduler, str) else scheduler
+    if isinstance(cluster, str):
+        cluster = preset(cluster)
     simulation = Simulation(
         trace, cluster or Cluster(), seed, history=history, record_events=record_events
     )
@@ -54,7 +56,7 @@ def simulate(
             schedule = policy.decide(clairvoyant or view)
             if isinstance(schedule, Iterator):
                 schedule = list(schedule)  # a generator fails here, where it can be blamed
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise SchedulerError(_blame(name, error)) from error
         schedule_s += time.perf_counter() - before
         try:
@@ -62,22 +64,10 @@ def simulate(
         except InvalidSchedule as error:
             place = f"scheduler {name!r} at {simulation.now_us} µs"
             raise InvalidSchedule(f"{place}: {error}") from error
-    return Result(
-        scheduler=name,
-        trace=trace.name,
-        seed=seed,
-        cluster=simulation.cluster,
-        queries=simulation.records,
-        num_schedules=simulation.num_schedules,
-        schedule_s=schedule_s,
-        wall_s=time.perf_counter() - started,
-        peak_memory_bytes=simulation.progress.memory.peak_bytes,
-        history=simulation.history,
-        events=simulation.events,
-    )
+    return simulation.result(name, schedule_s, time.perf_counter() - started)
 
 
-def _blame(name: str, error: Exception) -> str:
+def _blame(name: str, error: BaseException) -> str:
     place = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(place.filename).name}:{place.lineno}"
     return f"scheduler {name!r} raised {type(error).__name__}: {error} ({where})"

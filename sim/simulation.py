@@ -23,9 +23,10 @@ from sim.executor import Executor
 from sim.history import History
 from sim.legality import checked_entries
 from sim.progress import Progress
-from sim.result import QueryRecord
+from sim.query_view import QueryView
+from sim.result import QueryRecord, Result
 from sim.schedule import Allocation, Schedule
-from sim.state import State
+from sim.state import ActiveQuery, State
 from sim.view import ClusterView
 from sim.workload import FIRST, FRESH, REST
 from traces import Trace
@@ -91,6 +92,7 @@ class Simulation:
             for index in range(cluster.num_executors)
         ]
         self.dispatcher = Dispatcher(self.state, self.executors)
+        self.query_views: dict[ActiveQuery, QueryView] = {}
         self.view = ClusterView(self)
         self._is_sticky = cluster.release == "pipeline"
         self._is_tracked = cluster.memory_bytes is not None or cluster.num_nodes > 1
@@ -133,6 +135,28 @@ class Simulation:
         self.dispatcher.set_schedule(entries, holds)
         self._agenda.set_timer(until_us)
         self._give_executors()
+
+    def result(self, scheduler: str, schedule_s: float = 0.0, wall_s: float = 0.0) -> Result:
+        """What the run has left so far.
+
+        Args:
+            scheduler: a name for tables.
+            schedule_s: wall-clock seconds that it took.
+            wall_s: wall-clock seconds of the whole run.
+        """
+        return Result(
+            scheduler=scheduler,
+            trace=self.trace.name,
+            seed=self.seed,
+            cluster=self.cluster,
+            queries=self.records,
+            num_schedules=self.num_schedules,
+            schedule_s=schedule_s,
+            wall_s=wall_s,
+            peak_memory_bytes=self.progress.memory.peak_bytes,
+            history=self.history,
+            events=self.events,
+        )
 
     def _has_more(self) -> bool:
         """Whether anything is to come that matters; raises Stalled if queries wait for nothing."""
@@ -236,7 +260,8 @@ class Simulation:
         """Count what has completed and arrived at this instant; whether to ask for a schedule."""
         is_event = bool(self._finished) and self._settle_finished()
         for query in self._agenda.arrivals():
-            self.view.add(self.progress.admit(query))
+            active = self.progress.admit(query)
+            self.query_views[active] = QueryView(self, active)
             if self.events is not None:
                 self.events.append(Event(self.now_us, "arrive", query.query_id))
             is_event = True
@@ -284,9 +309,8 @@ class Simulation:
 
     def _complete_query(self, slot: int) -> None:
         active = self.state.active[slot]
-        observed_us = self.view.query(active).observed_busy_us
+        observed_us = self.query_views.pop(active).observed_busy_us
         self.dispatcher.forget(slot)
-        self.view.remove(active)
         self.records.append(self.progress.complete_query(active, self.now_us, observed_us))
         if self.events is not None:
             self.events.append(Event(self.now_us, "complete", active.query.query_id))
@@ -350,6 +374,7 @@ class Simulation:
         return (
             f"at {self.now_us} µs {len(waiting)} queries (query_id {shown}) are left, but nothing "
             "runs, nothing will arrive, and the scheduler has scheduled nothing"
+            + (f", {MAX_IDLE_TIMERS:,} timers in a row" if self._num_idle_timers else "")
         )
 
     def _log_task(self, time_us: int, kind: str, executor: Executor) -> None:

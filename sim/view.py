@@ -27,7 +27,6 @@ class ClusterView:
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
-        self._queries: dict[ActiveQuery, QueryView] = {}
 
     @property
     def now_us(self) -> int:
@@ -52,24 +51,12 @@ class ClusterView:
     @property
     def queries(self) -> list[QueryView]:
         """Queries in the system, in order of arrival."""
-        return list(self._queries.values())
+        return list(self._simulation.query_views.values())
 
     @property
     def memory_used_bytes(self) -> list[int]:
         """Bytes of states and cut outputs held per node; zeros without a memory budget."""
         return list(self._simulation.progress.memory.used_bytes)
-
-    def query(self, active: ActiveQuery) -> QueryView:
-        """The view of a query in the system."""
-        return self._queries[active]
-
-    def add(self, active: ActiveQuery) -> None:
-        """A query has arrived (for the simulation)."""
-        self._queries[active] = QueryView(self._simulation, active)
-
-    def remove(self, active: ActiveQuery) -> None:
-        """A query has completed (for the simulation)."""
-        del self._queries[active]
 
 
 class ClairvoyantView(ClusterView):
@@ -80,7 +67,6 @@ class ClairvoyantView(ClusterView):
 
     def __init__(self, simulation: Simulation) -> None:
         super().__init__(simulation)
-        self._queries = simulation.view._queries
         self._sums: dict[ActiveQuery, list[list[float]]] = {}
 
     def true_remaining_us(self, query: QueryView) -> float:
