@@ -25,15 +25,17 @@ format: $(VENV)/installed-dev
 bench: $(VENV)/installed  ## speed of the simulator
 	$(BIN)/python benchmarks/engine.py
 
-# The tables of docs/results.md: two clusters, plenty of memory and too little; ten minutes.
-SCHEDULERS := fifo,fair,fair:spare=idle,weighted-fair:alpha=-1,srpt:size=estimate,srpt:size=history+share=2,critical-path,stride,priced,oracle-srpt
-COMPARE = $(BIN)/lsched compare tpch --schedulers $(SCHEDULERS) --seeds 10 --load 0.8
+# The tables of docs/results.md: two clusters, plenty of memory and too little, and admission.
+RULES := fifo,fair,fair:spare=idle,weighted-fair:alpha=-1,srpt:size=estimate,srpt:size=history+share=2,critical-path,stride,priced,oracle-srpt
+GATED := fair,fair:memory=gate,weighted-fair:alpha=-1+memory=gate,srpt:size=history+share=2,srpt:size=history+share=2+memory=gate,priced,priced:memory=gate
+COMPARE := $(BIN)/lsched compare tpch --seeds 10 --load 0.8
 
 results: $(VENV)/installed
-	$(COMPARE) --scale 10 --cluster inmemory-32:memory_bytes=none --out out/inmemory-plenty
-	$(COMPARE) --scale 10 --cluster inmemory-32:memory_bytes=4000000000 --out out/inmemory-scarce
-	$(COMPARE) --scale 100 --cluster warehouse-4x16:memory_bytes=none --out out/warehouse-plenty
-	$(COMPARE) --scale 100 --cluster warehouse-4x16:memory_bytes=16000000000 --out out/warehouse-scarce
+	$(COMPARE) --schedulers $(RULES) --scale 10 --cluster inmemory-32:memory_bytes=none --out out/inmemory-plenty
+	$(COMPARE) --schedulers $(RULES) --scale 10 --cluster inmemory-32:memory_bytes=4e9 --out out/inmemory-scarce
+	$(COMPARE) --schedulers $(GATED) --scale 10 --cluster inmemory-32:memory_bytes=4e9 --out out/inmemory-gated
+	$(COMPARE) --schedulers $(RULES) --scale 100 --cluster warehouse-4x16:memory_bytes=none --out out/warehouse-plenty
+	$(COMPARE) --schedulers $(RULES) --scale 100 --cluster warehouse-4x16:memory_bytes=16e9 --out out/warehouse-scarce
 
 clean:
 	rm -rf $(VENV) out build *.egg-info

@@ -15,6 +15,8 @@ from lsched.statistics import Ratio
 
 CLAIRVOYANT_MARK = "†"
 CLAIRVOYANT_NOTE = f"{CLAIRVOYANT_MARK} clairvoyant: sees the true future; no real scheduler can."
+FEW_SEEDS = 5
+"""Intervals of fewer seeds are so wide that the reader is told."""
 
 
 def time_unit(times_s: Iterable[float], seconds_from: float = 10.0) -> tuple[str, float]:
@@ -35,11 +37,48 @@ def number(value: float) -> str:
     return f"{value:.1f}" if size >= 10 else f"{value:.2f}" if size >= 0.1 else f"{value:.3g}"
 
 
-def ratio_text(ratio: Ratio, *, is_reference: bool = False) -> str:
-    """``0.87 [0.85, 0.90]``; a dash for the interval with one seed."""
+def duration(time_s: float) -> str:
+    """A length of time in the unit that makes it readable: ``3.4 ms``."""
+    unit, per_s = ("s", 1.0) if time_s >= 1 else ("ms", 1e3) if time_s >= 1e-3 else ("µs", 1e6)
+    return f"{time_s * per_s:,.3g} {unit}"
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 query``, ``30 queries``."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else plural}"
+
+
+def heading(case: Case, num_seeds: int, cluster_name: str = "", arrivals: str = "") -> str:
+    """What was run, for titles: ``tpch, load 0.8, scale 10, inmemory-32, 5 seeds × 200 queries``.
+
+    Args:
+        case: the case.
+        num_seeds: how many seeds it ran with.
+        cluster_name: as in ``Comparison``; left out where it is empty.
+        arrivals: in place of the case's own, where several cases are shown together.
+    """
+    queries = next(iter(case.outcomes.values())).runs[0].queries
+    parts = [case.trace, arrivals or case.arrivals.label]
+    if case.arrivals.is_drawn and case.arrivals.scale != 1:
+        parts.append(f"scale {case.arrivals.scale:g}")
+    if cluster_name:
+        parts.append("custom cluster" if cluster_name == "custom" else cluster_name)
+    parts.append(f"{counted(num_seeds, 'seed')} × {counted(len(queries), 'query')}")
+    return ", ".join(parts)
+
+
+def is_same_on_all_seeds(outcome: Outcome) -> bool:
+    """Whether a replay left nothing to chance: every seed gave the same latencies."""
+    return len({tuple(query.latency_s for query in run.queries) for run in outcome.runs}) == 1
+
+
+def ratio_text(ratio: Ratio, *, is_reference: bool = False, has_interval: bool = True) -> str:
+    """``0.87 [0.85, 0.90]``; a dash where seeds give no interval."""
     if is_reference:
         return "reference"
-    interval = "–" if ratio.low is None else f"[{ratio.low:.2f}, {ratio.high:.2f}]"
+    has_interval = has_interval and ratio.low is not None
+    interval = f"[{ratio.low:.2f}, {ratio.high:.2f}]" if has_interval else "–"
     return f"{ratio.value:.2f} {interval}"
 
 
@@ -77,15 +116,16 @@ def plain_table(title: str = "") -> Table:
     )
 
 
-def comparison_table(case: Case, reference: str, num_seeds: int) -> Group:
+def comparison_table(case: Case, reference: str, num_seeds: int, cluster_name: str = "") -> Group:
     """One row per scheduler, from the lowest mean latency to the highest."""
     outcomes = case.ranked
     unit, per_s = time_unit(outcome.figures["p99_latency_s"] for outcome in outcomes)
-    table = plain_table(f"{case.label}, {num_seeds} {'seed' if num_seeds == 1 else 'seeds'}")
+    fixed = _fixed(case)
+    table = plain_table(heading(case, num_seeds, cluster_name))
     table.add_column("scheduler", overflow="fold", min_width=12)
     for header in (
         f"mean\n{unit}",
-        f"× {short_name(reference)}\n[95 % CI]",
+        f"{wrapped(f'× {short_name(reference)}')}\n[95 % CI]",
         f"p50\n{unit}",
         f"p95\n{unit}",
         f"p99\n{unit}",
@@ -103,7 +143,9 @@ def comparison_table(case: Case, reference: str, num_seeds: int) -> Group:
             *(
                 number(figures["mean_latency_s"] * per_s),
                 ratio_text(
-                    outcome.ratios["mean_latency_s"], is_reference=outcome.scheduler == reference
+                    outcome.ratios["mean_latency_s"],
+                    is_reference=outcome.scheduler == reference,
+                    has_interval=not {outcome.scheduler, reference} <= fixed,
                 ),
             ),
             *(number(figures[f"p{p}_latency_s"] * per_s) for p in (50, 95, 99)),
@@ -114,7 +156,7 @@ def comparison_table(case: Case, reference: str, num_seeds: int) -> Group:
             number(figures["mean_schedule_us"]),
             style="bold" if outcome is case.best else "",
         )
-    return Group(table, *(Text(note, style="dim") for note in _notes(case, unit, per_s)))
+    return Group(table, *(Text(note, style="dim") for note in _notes(case, num_seeds, unit, per_s)))
 
 
 def summary_table(title: str, summary: dict[str, float], lower_bound_s: float) -> Table:
@@ -145,12 +187,40 @@ def _words(key: str) -> str:
     return key.removeprefix("num_").replace("_", " ")
 
 
-def _notes(case: Case, unit: str, per_s: float) -> list[str]:
-    limit = number(case.lower_bound_s * per_s)
-    notes = [
-        "ratio: geometric mean over seeds of paired mean latencies; "
-        f"limit: {limit} {unit}, each query alone on the cluster (no mean latency is below it)."
-    ]
+def _fixed(case: Case) -> set[str]:
+    """Schedulers whose replay every seed repeats: there is nothing to have an interval of."""
+    if case.arrivals.is_drawn:
+        return set()
+    return {name for name, outcome in case.outcomes.items() if is_same_on_all_seeds(outcome)}
+
+
+def _notes(case: Case, num_seeds: int, unit: str, per_s: float) -> list[str]:
+    """Three lines at most."""
+    limit = (
+        f"limit: {number(case.lower_bound_s * per_s)} {unit}, each query alone; "
+        "busy %: with moves and warm-up"
+    )
     if any(outcome.is_clairvoyant for outcome in case.outcomes.values()):
-        notes.append(CLAIRVOYANT_NOTE)
-    return notes
+        limit += f"; {CLAIRVOYANT_MARK} clairvoyant, sees the future"
+    if num_seeds == 1:
+        return ["ratio: of mean latencies; one seed gives no interval.", f"{limit}."]
+    notes = [
+        "ratio: geometric mean of per-seed ratios (need not equal mean ÷ mean); "
+        "percentiles pool all seeds.",
+        f"{limit}.",
+    ]
+    few = f"{num_seeds} seeds: wide intervals" if num_seeds < FEW_SEEDS else ""
+    replay = "" if case.arrivals.is_drawn else replay_note(case)
+    if _fixed(case) >= set(case.outcomes):
+        few = ""
+    last = "; ".join(filter(None, (replay, few)))
+    return [*notes, f"{last}."] if last else notes
+
+
+def replay_note(case: Case) -> str:
+    """What intervals over the seeds of a replay mean."""
+    fixed = _fixed(case)
+    if fixed >= set(case.outcomes):
+        return "replay: deterministic, all seeds gave the same result, so no interval"
+    luck = "luck (–: none)" if fixed else "work-order luck"
+    return f"replay: one arrival sequence, intervals cover only {luck}"

@@ -22,8 +22,9 @@ from lsched.plots import (
     write_plots,
 )
 from lsched.plots.gantt import Interval, busy_intervals, readable_window
-from lsched.plots.series import mean_in_system
+from lsched.plots.series import mean_in_system, round_up
 from lsched.plots.style import tick_values
+from lsched.statistics import mean_interval
 from sim import Cluster, Event, simulate
 from traces import Trace
 
@@ -43,6 +44,11 @@ def comparison() -> Comparison:
         arrivals=[Arrivals(load=load, num_queries=10) for load in (0.3, 0.6)],
         seeds=3,
     )
+
+
+def title(figure: Figure) -> str:
+    """All lines of it, however they are broken."""
+    return f"{figure.get_suptitle()}\n{figure.axes[0].get_title(loc='left')}"
 
 
 def labels(figure: Figure) -> tuple[str, str]:
@@ -97,7 +103,63 @@ def test_cdf_has_every_scheduler_and_ends_at_one(comparison: Comparison) -> None
     styles = {(line.get_color(), line.get_linestyle()) for line in axes.lines}
     assert len(styles) == 9
     for line in axes.lines:
-        assert np.asarray(line.get_ydata())[-1] == 1.0
+        shares = np.asarray(line.get_ydata())
+        assert (shares[0], shares[-1]) == (0.0, 1.0)
+
+
+def test_every_title_says_what_was_run(comparison: Comparison) -> None:
+    case = comparison.cases[0]
+    for draw in (latency_cdf, latency_by_plan, queries_in_system, ratio_to_reference):
+        first = title(draw(comparison, case)).splitlines()[0]
+        assert first == "test, load 0.3, custom cluster, 3 seeds × 10 queries"
+    first = title(latency_by_load(comparison, comparison.cases)).splitlines()[0]
+    assert first == "test, loads 0.3, 0.6, custom cluster, 3 seeds × 10 queries"
+
+
+def test_plots_of_some_schedulers_say_so(comparison: Comparison) -> None:
+    case = comparison.cases[0]
+    figure = latency_by_plan(comparison, case)
+    assert "fair and the best 3 others of 9 schedulers" in title(figure)
+    figure = queries_in_system(comparison, case)
+    assert len(figure.axes[0].lines) == 5
+    assert "seed 0 only; fair, the best 3 others and the worst of 9 schedulers" in title(figure)
+
+
+def test_one_query_is_visible(tmp_path: Path) -> None:
+    one = compare(trace(plan(op(900, name="scan"))), ["fifo", "fair"], cluster=SMALL, seeds=1)
+    case = one.cases[0]
+    boxes = latency_by_plan(one, case).axes[0]
+    assert [list(np.asarray(line.get_ydata())) for line in boxes.lines] == [[900.0]] * 2
+    low, high = boxes.get_ylim()
+    assert low < 900 < high
+    for line in latency_cdf(one, case).axes[0].lines:
+        assert list(np.asarray(line.get_ydata())) == [0.0, 1.0]
+    assert "1 seed × 1 query" in title(ratio_to_reference(one, case))
+    assert write_plots(one, tmp_path)
+
+
+def test_five_queries_that_differ_have_a_box(comparison: Comparison) -> None:
+    figure = latency_by_plan(comparison, comparison.cases[0])
+    assert "whiskers: 5 to 95 %" in title(figure)
+    assert len(figure.axes[0].patches) == 8  # two plans, four schedulers
+
+
+def test_intervals_by_load_are_not_cut(comparison: Comparison) -> None:
+    left = latency_by_load(comparison, comparison.cases).axes[0]
+    ends = [container.lines[2][0].get_segments() for container in left.containers[:-1]]
+    for name, segments in zip(comparison.schedulers, ends, strict=True):
+        for case, segment in zip(comparison.cases, segments, strict=True):
+            runs = case.outcomes[name].runs
+            _, low, high = mean_interval([1e3 * run.summary["mean_latency_s"] for run in runs])
+            assert list(segment[:, 1]) == pytest.approx([low, high])
+            assert left.get_ylim()[0] <= segment[0, 1]
+    first = [segments[0][0, 0] for segments in ends]
+    assert len(set(first)) == len(first)  # beside each other
+
+
+@pytest.mark.parametrize(("span", "rounded"), [(0.0034, 0.005), (0.005, 0.005), (7.0, 10.0)])
+def test_spans_are_round(span: float, rounded: float) -> None:
+    assert round_up(span) == pytest.approx(rounded)
 
 
 def test_plans_are_in_the_order_of_their_numbers(comparison: Comparison) -> None:
@@ -159,6 +221,27 @@ def test_window_shows_few_queries() -> None:
     start, end = readable_window(result, num_queries=8)
     present = sum(q.start_s < end and q.completion_s > start for q in result.queries)
     assert 6 <= present <= 9
+
+
+def test_gantt_tells_queries_of_one_plan_apart() -> None:
+    twice = plan(op(10_000, name="a"), name="q1")
+    three = trace(twice, twice, plan(op(10_000, name="b"), name="q2"))
+    figure = gantt(
+        simulate(three, "fifo", cluster=Cluster(executors_per_node=100), record_events=True)
+    )
+    assert {text.get_text() for text in figure.axes[0].texts} == {"q1 #0", "q1 #1", "q2"}
+    assert figure.axes[0].get_ylim()[0] < 64
+    assert "only the first 64 of 100 executors" in title(figure)
+    assert "the whole run; 3 queries" in title(figure)
+    assert title(figure).startswith("fifo: test, custom cluster, 3 queries")
+
+
+def test_gantt_of_an_excerpt_says_so() -> None:
+    drawn = Arrivals(load=0.7, num_queries=100).of(small_trace(), SMALL, 0)
+    result = simulate(drawn, "fair", cluster=SMALL, record_events=True)
+    figure = gantt(result, heading="test, load 0.7")
+    assert title(figure).startswith("fair: test, load 0.7\nseed 0; excerpt: ")
+    assert "of 100 queries" in title(figure)
 
 
 def test_gantt_needs_events() -> None:

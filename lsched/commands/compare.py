@@ -106,7 +106,11 @@ def _compare(options: Options) -> Comparison:
 def _show(comparison: Comparison) -> None:
     console = output_console()
     for case in comparison.cases:
-        console.print(comparison_table(case, comparison.reference, len(comparison.seeds)))
+        console.print(
+            comparison_table(
+                case, comparison.reference, len(comparison.seeds), comparison.cluster_name
+            )
+        )
 
 
 def _resolved(options: Options) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -10,14 +11,19 @@ from lsched.compare import Case, Comparison, Outcome
 from lsched.plots.style import (
     COLOURS,
     add_legend,
+    add_title,
+    case_heading,
     line_style,
     log_ticks,
+    nested_widths,
     new_figure,
 )
-from lsched.tables import display_name, time_unit
+from lsched.tables import CLAIRVOYANT_MARK, display_name, short_name, time_unit
 
 MAX_PLANS = 30
 MAX_BOXES = 4
+MIN_BOX = 5
+"""Queries that a box needs; fewer are points."""
 
 
 def latency_cdf(comparison: Comparison, case: Case) -> Figure:
@@ -26,18 +32,24 @@ def latency_cdf(comparison: Comparison, case: Case) -> Figure:
     outcomes = list(case.outcomes.values())
     unit, per_s = time_unit(outcome.figures["p99_latency_s"] for outcome in outcomes)
     low, high = np.inf, 0.0
+    widths = nested_widths(len(outcomes))
     for index, outcome in enumerate(outcomes):
+        style = line_style(index) | {"linewidth": widths[index]}
         latencies = np.sort(outcome.latencies_s) * per_s
-        shares = np.arange(1, len(latencies) + 1) / len(latencies)
-        axes.step(latencies, shares, where="post", label=display_name(outcome), **line_style(index))
-        low, high = min(low, np.quantile(latencies, 0.005)), max(high, latencies[-1])
+        shares = np.arange(len(latencies) + 1) / len(latencies)
+        steps = np.concatenate((latencies[:1], latencies))  # from 0 at the lowest latency
+        axes.step(steps, shares, where="post", label=display_name(outcome), **style)
+        low, high = (
+            min(low, np.quantile(latencies, 0.005, method="lower")),
+            max(high, latencies[-1]),
+        )
     axes.set_xscale("log")
     axes.set_xlim(low / 1.1, high * 1.1)
-    log_ticks(axes.xaxis, low, high)
+    log_ticks(axes.xaxis, *axes.get_xlim())
     axes.set_ylim(0, 1.01)
     axes.set_xlabel(f"latency ({unit})")
     axes.set_ylabel("share of queries")
-    axes.set_title(case.label, fontsize="medium")
+    add_title(figure, case_heading(comparison, case))
     add_legend(figure, axes, outcomes)
     return figure
 
@@ -45,39 +57,49 @@ def latency_cdf(comparison: Comparison, case: Case) -> Figure:
 def latency_by_plan(comparison: Comparison, case: Case) -> Figure:
     """Box plots of latency by plan, for the reference and the best three others.
 
-    Boxes are quartiles, whiskers the 5th and 95th percentile. Of more than 30 plans, those with
-    the largest total latency under the reference.
+    Boxes are quartiles, whiskers the 5th and 95th percentile; fewer than five queries, or equal
+    ones, are points. Of more than 30 plans, those with the largest total latency under the
+    reference.
     """
     outcomes = _boxed(comparison, case)
     plans = _plans(case.outcomes[comparison.reference])
     figure, axes = new_figure(width=max(6.0, 1.8 + 0.42 * len(plans)), height=4.4)
     unit, per_s = time_unit(outcome.figures["p99_latency_s"] for outcome in outcomes)
     width = 0.8 / len(outcomes)
-    low, high = np.inf, 0.0
+    low, high, has_points, has_boxes = np.inf, 0.0, False, False
     for place, outcome in enumerate(outcomes):
         by_plan = _latencies_by_plan(outcome)
         samples = [np.array(by_plan[plan]) * per_s for plan in plans]
-        offset = (place - (len(outcomes) - 1) / 2) * width
-        index = comparison.schedulers.index(outcome.scheduler)
-        colour = COLOURS[index % len(COLOURS)]
-        axes.boxplot(
-            samples,
-            positions=np.arange(len(plans)) + offset,
-            widths=width * 0.8,
-            whis=(5, 95),
-            showfliers=False,
-            patch_artist=True,
-            manage_ticks=False,
-            boxprops={"facecolor": colour, "edgecolor": colour, "alpha": 0.75},
-            medianprops={"color": "white", "linewidth": 1.4},
-            whiskerprops={"color": colour},
-            capprops={"color": colour},
-        )
-        low = min(low, *(np.quantile(sample, 0.05) for sample in samples))
-        high = max(high, *(np.quantile(sample, 0.95) for sample in samples))
+        positions = np.arange(len(plans)) + (place - (len(outcomes) - 1) / 2) * width
+        colour = _colour(comparison, outcome)
+        boxed = [place for place, sample in enumerate(samples) if _has_box(sample)]
+        if boxed:
+            has_boxes = True
+            axes.boxplot(
+                [samples[place] for place in boxed],
+                positions=positions[boxed],
+                widths=width * 0.8,
+                whis=(5, 95),
+                showfliers=False,
+                patch_artist=True,
+                manage_ticks=False,
+                boxprops={"facecolor": to_rgba(colour, 0.6), "edgecolor": colour, "linewidth": 1.2},
+                medianprops={"color": "black", "linewidth": 1.4},
+                whiskerprops={"color": colour},
+                capprops={"color": colour},
+            )
+        for position, sample in zip(positions, samples, strict=True):
+            if not _has_box(sample):
+                has_points = True
+                x = np.full(len(sample), position)
+                axes.plot(x, sample, "o", color=colour, markersize=5, alpha=0.75)
+        ends = [
+            np.quantile(s, (0.05, 0.95)) if _has_box(s) else (s.min(), s.max()) for s in samples
+        ]
+        low, high = min(low, *(end[0] for end in ends)), max(high, *(end[1] for end in ends))
     axes.set_yscale("log")
     axes.set_ylim(low / 1.15, high * 1.15)
-    log_ticks(axes.yaxis, low, high)
+    log_ticks(axes.yaxis, *axes.get_ylim())
     axes.set_xlim(-0.6, len(plans) - 0.4)
     is_crowded = max(map(len, plans)) > 4
     axes.set_xticks(
@@ -91,11 +113,24 @@ def latency_by_plan(comparison: Comparison, case: Case) -> Figure:
     axes.set_xlabel("plan")
     axes.set_ylabel(f"latency ({unit})")
     total = len({query.plan for run in outcomes[0].runs for query in run.queries})
-    shown = f", {len(plans)} of {total} plans" if len(plans) < total else ""
-    axes.set_title(f"{case.label}{shown}", fontsize="medium")
+    shown = [
+        f"{short_name(comparison.reference)} and the best {len(outcomes) - 1} others of "
+        f"{len(case.outcomes)} schedulers"
+        if len(outcomes) < len(case.outcomes)
+        else "",
+        f"the heaviest {len(plans)} of {total} plans" if len(plans) < total else "",
+    ]
+    is_any_clairvoyant = any(outcome.is_clairvoyant for outcome in outcomes)
+    form = [
+        "box: quartiles and median, whiskers: 5 to 95 %" if has_boxes else "",
+        f"points where fewer than {MIN_BOX} queries (or all equal)" if has_points else "",
+        f"{CLAIRVOYANT_MARK} clairvoyant" if is_any_clairvoyant else "",
+    ]
+    notes = ["; ".join(filter(None, parts)) for parts in (shown, form)]
+    add_title(figure, case_heading(comparison, case), *notes)
     handles = [
         Patch(
-            color=COLOURS[comparison.schedulers.index(outcome.scheduler) % len(COLOURS)],
+            color=_colour(comparison, outcome),
             alpha=0.75,
             label=display_name(outcome),
         )
@@ -105,6 +140,14 @@ def latency_by_plan(comparison: Comparison, case: Case) -> Figure:
         handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize="small"
     )
     return figure
+
+
+def _has_box(sample: np.ndarray) -> bool:
+    return len(sample) >= MIN_BOX and bool(np.ptp(sample) > 1e-3 * sample.max())
+
+
+def _colour(comparison: Comparison, outcome: Outcome) -> str:
+    return COLOURS[comparison.schedulers.index(outcome.scheduler) % len(COLOURS)]
 
 
 def _boxed(comparison: Comparison, case: Case) -> list[Outcome]:

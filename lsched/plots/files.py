@@ -13,6 +13,7 @@ from lsched.plots.distributions import latency_by_plan, latency_cdf
 from lsched.plots.gantt import gantt, readable_window
 from lsched.plots.ratios import ratio_to_reference
 from lsched.plots.series import latency_by_load, queries_in_system
+from lsched.plots.style import case_heading
 from lsched.runner import Job, simulate_job
 from lsched.specs import did_you_mean
 from lsched.tables import short_name
@@ -89,7 +90,7 @@ def _gantts(comparison: Comparison, case: Case) -> Iterator[tuple[str, Figure]]:
         job = Job(trace, case.arrivals, scheduler, comparison.seeds[0])
         result = simulate_job(comparison.setting, job, record_events=True)
         window_s = window_s or readable_window(result)
-        yield scheduler, gantt(result, window_s)
+        yield scheduler, gantt(result, window_s, case_heading(comparison, case))
 
 
 def _file_name(text: str) -> str:

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from lsched.plots.style import COLOURS, new_figure
-from lsched.tables import short_name, time_unit
-from sim import Event, Result
+from lsched.plots.style import COLOURS, add_title, new_figure
+from lsched.tables import counted, number, short_name, time_unit
+from sim import PRESETS, Event, Result
 from sim.result import US_PER_S
 
-QUERY_COLOURS = (*COLOURS[:6], "#F0E442", "#999999", "#882255", "#44AA99", "#332288", "#DDCC77")
+QUERY_COLOURS = (
+    *COLOURS[:6],
+    "#F0E442",
+    "#999999",
+    "#882255",
+    "#44AA99",
+    "#332288",
+    "#DDCC77",
+    "#AA4499",
+    "#117733",
+    "#661100",
+    "#88CCEE",
+)
 WINDOW_QUERIES = 12
 """Queries that a window shows, about: more cannot be told apart."""
+MAX_EXECUTORS = 64
+"""Rows that can be told apart; of more executors the first so many are shown."""
 MIN_LABEL_SHARE = 0.03
 """Part of the width that a bar must have to be labelled."""
 
@@ -75,12 +91,13 @@ def query_colours(result: Result) -> dict[int, str]:
     }
 
 
-def gantt(result: Result, window_s: tuple[float, float] | None = None) -> Figure:
-    """One row per executor, one colour per query; white is idle.
+def gantt(result: Result, window_s: tuple[float, float] | None = None, heading: str = "") -> Figure:
+    """One row per executor (the first 64), one colour per query; white is idle.
 
     Args:
         result: a run with its event log.
         window_s: start and end; default: the whole run, or a readable part of it.
+        heading: what was run; default: the trace, the cluster and the number of queries.
 
     Raises:
         ValueError: the run has no event log.
@@ -88,30 +105,61 @@ def gantt(result: Result, window_s: tuple[float, float] | None = None) -> Figure
     if result.events is None:
         raise ValueError("the run has no event log, simulate with record_events=True")
     start_s, end_s = window_s or readable_window(result)
+    num_executors = result.cluster.num_executors
+    num_rows = min(num_executors, MAX_EXECUTORS)
     shown = [
         interval
         for interval in busy_intervals(result.events)
-        if interval.end_us > start_s * US_PER_S and interval.start_us < end_s * US_PER_S
+        if interval.end_us > start_s * US_PER_S
+        and interval.start_us < end_s * US_PER_S
+        and interval.executor < num_rows
     ]
-    num_executors = result.cluster.num_executors
-    figure, axes = new_figure(width=9.0, height=1.6 + min(6.0, 0.11 * num_executors + 0.5))
+    figure, axes = new_figure(width=9.0, height=1.8 + min(6.0, 0.11 * num_rows + 0.5))
     unit, per_s = time_unit([end_s - start_s])
     plans = {query.query_id: query.plan for query in result.queries}
     colours = query_colours(result)
     by_query: dict[int, list[Interval]] = {}
     for interval in sorted(shown, key=lambda interval: interval.start_us):
         by_query.setdefault(interval.query_id, []).append(interval)
+    times_visible = Counter(plans[query_id] for query_id in by_query)
     for query_id, intervals in by_query.items():
         axes.add_collection(_bars(intervals, colours[query_id], per_s))
-        _label(figure, plans[query_id], intervals, (start_s, end_s), per_s)
+        plan = plans[query_id]
+        text = plan if times_visible[plan] == 1 else f"{plan} #{query_id}"
+        _label(figure, text, intervals, (start_s, end_s), per_s)
     axes.set_xlim(start_s * per_s, end_s * per_s)
-    axes.set_ylim(num_executors - 0.4, -0.6)
+    axes.set_ylim(num_rows - 0.4, -0.6)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(False)
     axes.set_xlabel(f"time ({unit})")
     axes.set_ylabel("executor")
-    title = f"{short_name(result.scheduler)} on {result.trace}, seed {result.seed}"
-    axes.set_title(f"{title}: {len(by_query)} queries, labelled by plan", fontsize="medium")
+    first = f"{short_name(result.scheduler)}: {heading or _heading(result)}"
+    add_title(figure, first, _excerpt(result, (start_s, end_s), len(by_query)))
     return figure
+
+
+def _heading(result: Result) -> str:
+    known = (name for name, cluster in PRESETS.items() if cluster == result.cluster)
+    cluster = next(known, "custom cluster")
+    return f"{result.trace}, {cluster}, {counted(len(result.queries), 'query')}"
+
+
+def _excerpt(result: Result, window_s: tuple[float, float], num_visible: int) -> str:
+    """What of the run is shown."""
+    first = min(query.arrival_s for query in result.queries)
+    last = max(query.completion_s for query in result.queries)
+    start, end = window_s
+    parts = [f"seed {result.seed}", "the whole run"]
+    if start > first or end < last:
+        unit, per_s = time_unit([last], seconds_from=1.0)
+        ends = [number(time_s * per_s) for time_s in (start, end, last)]
+        parts[1] = f"excerpt: {ends[0]} to {ends[1]} {unit} of {ends[2]} {unit}"
+    total = len(result.queries)
+    of = f"{num_visible} of " if num_visible < total else ""
+    parts.append(f"{of}{counted(total, 'query')}, labelled by plan")
+    if result.cluster.num_executors > MAX_EXECUTORS:
+        parts.append(f"only the first {MAX_EXECUTORS} of {result.cluster.num_executors} executors")
+    return "; ".join(parts)
 
 
 def _bars(intervals: Sequence[Interval], colour: str, per_s: float) -> PolyCollection:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from lsched.compare import Case, Comparison
-from lsched.plots.style import COLOURS, log_ticks, new_figure
+from lsched.plots.style import COLOURS, add_title, case_heading, log_ticks, new_figure
 from lsched.statistics import Ratio
-from lsched.tables import display_name, short_name
+from lsched.tables import CLAIRVOYANT_NOTE, display_name, replay_note, short_name
 
 BETTER, WORSE, UNCLEAR = COLOURS[2], COLOURS[1], "#a0a0a0"
 
@@ -18,15 +21,16 @@ def ratio_to_reference(comparison: Comparison, case: Case) -> Figure:
     """Bars from 1 to the paired ratio of mean latencies, best on top.
 
     The axis is logarithmic, so that twice as fast and twice as slow are as long as each other.
-    Whiskers are the 95 % confidence interval; bars whose interval has 1 in it are grey. Diamonds
+    Whiskers are the 95 % confidence interval; bars whose interval contains 1 are grey. Diamonds
     are the same ratio at the 95th percentile.
     """
     outcomes = [o for o in reversed(case.ranked) if o.scheduler != comparison.reference]
-    figure, axes = new_figure(width=7.2, height=1.5 + 0.34 * max(len(outcomes), 2))
+    figure, axes = new_figure(width=7.2, height=2.1 + 0.34 * max(len(outcomes), 2))
     low = high = 1.0
+    has_intervals = False
     for place, outcome in enumerate(outcomes):
         mean, tail = outcome.ratios["mean_latency_s"], outcome.ratios["p95_latency_s"]
-        ends = (mean.low or mean.value, mean.high or mean.value)
+        ends = _ends(mean)
         axes.barh(
             place,
             mean.value - 1.0,
@@ -35,15 +39,17 @@ def ratio_to_reference(comparison: Comparison, case: Case) -> Figure:
             color=_colour(mean),
             alpha=0.75,
         )
-        axes.errorbar(
-            mean.value,
-            place,
-            xerr=[[mean.value - ends[0]], [ends[1] - mean.value]],
-            color="black",
-            capsize=3,
-            linewidth=1.2,
-            fmt="none",
-        )
+        if ends[0] < ends[1]:
+            has_intervals = True
+            axes.errorbar(
+                mean.value,
+                place,
+                xerr=[[mean.value - ends[0]], [ends[1] - mean.value]],
+                color="black",
+                capsize=3,
+                linewidth=1.2,
+                fmt="none",
+            )
         axes.plot(tail.value, place, "D", color="white", markeredgecolor="black", markersize=5)
         low, high = min(low, tail.value, ends[0]), max(high, tail.value, ends[1])
         axes.annotate(
@@ -57,7 +63,7 @@ def ratio_to_reference(comparison: Comparison, case: Case) -> Figure:
     margin = math.exp(0.06 * math.log(high / low) + 0.01)
     axes.set_xscale("log")
     axes.set_xlim(low / margin, high * margin)
-    log_ticks(axes.xaxis, low, high)
+    log_ticks(axes.xaxis, *axes.get_xlim())
     axes.axvline(1.0, color="black", linewidth=1.0)
     axes.set_yticks(
         range(len(outcomes)), [display_name(outcome) for outcome in outcomes], fontsize="small"
@@ -66,14 +72,44 @@ def ratio_to_reference(comparison: Comparison, case: Case) -> Figure:
     axes.set_xlabel(
         f"latency ÷ latency of {short_name(comparison.reference)}, paired by seed (less is better)"
     )
-    axes.set_title(
-        f"{case.label}, {len(comparison.seeds)} seeds: mean (bar, 95 % CI), p95 (◇)",
-        fontsize="medium",
+    note = "" if case.arrivals.is_drawn or len(comparison.seeds) == 1 else replay_note(case)
+    seer = CLAIRVOYANT_NOTE if any(outcome.is_clairvoyant for outcome in outcomes) else ""
+    add_title(figure, case_heading(comparison, case), note, seer)
+    figure.legend(
+        handles=_legend(has_intervals),
+        loc="outside lower center",
+        ncols=3,
+        frameon=False,
+        fontsize="small",
     )
     return figure
 
 
+def _legend(has_intervals: bool) -> list[Artist]:
+    mean = "mean latency"
+    entries: list[Artist] = [
+        Patch(color=BETTER, alpha=0.75, label=f"{mean}, lower"),
+        Patch(color=WORSE, alpha=0.75, label=f"{mean}, higher"),
+    ]
+    if has_intervals:
+        unclear = f"{mean}, interval contains 1"
+        entries.append(Patch(color=UNCLEAR, alpha=0.75, label=unclear))
+        entries.append(
+            Line2D([], [], color="black", marker="|", label="95 % CI of the mean's ratio")
+        )
+    diamond = Line2D([], [], linestyle="none", label="95th percentile")
+    diamond.set(marker="D", markersize=5, markerfacecolor="white", markeredgecolor="black")
+    return [*entries, diamond]
+
+
+def _ends(ratio: Ratio) -> tuple[float, float]:
+    """Of the interval; where there is none, or seeds are all the same, both are the value."""
+    low, high = ratio.low or ratio.value, ratio.high or ratio.value
+    return (low, high) if high - low > 1e-9 * high else (ratio.value, ratio.value)
+
+
 def _colour(ratio: Ratio) -> str:
-    if ratio.low is not None and ratio.high is not None and ratio.low <= 1 <= ratio.high:
+    low, high = _ends(ratio)
+    if low <= 1 <= high:
         return UNCLEAR
     return BETTER if ratio.value < 1 else WORSE

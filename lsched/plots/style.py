@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from lsched.compare import Outcome
-from lsched.tables import CLAIRVOYANT_MARK
+from lsched.compare import Case, Comparison, Outcome
+from lsched.tables import CLAIRVOYANT_MARK, heading
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-"""Okabe and Ito's palette, which colour-blind readers can tell apart, without its pale yellow."""
+COLOURS = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"),
+    *("#882255", "#8C6D1F", "#332288", "#7FBF7B"),
+)
+"""Okabe and Ito's palette, which colour-blind readers can tell apart, without its pale yellow;
+then four more."""
 LINES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
-"""Line styles: the first seven schedulers are solid, the next seven dashed, and so on."""
+"""Line styles, in turn like the colours. Of eleven colours and four lines (no common divisor) 44
+combinations come before the first again, and equal curves show through each other."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 GRID = "#d9d9d9"
+NOTE = "#404040"
 TICK_STEPS: tuple[tuple[float, ...], ...] = (
     (1.0,),
     (1.0, 3.0),
@@ -28,6 +36,8 @@ TICK_STEPS: tuple[tuple[float, ...], ...] = (
 )
 """Ticks of a decade on logarithmic axes, from few to many."""
 MIN_TICKS = 4
+TITLE_CHARACTERS = 9.0
+"""Characters of a title to an inch of the figure, so that it stays clear of a legend."""
 NARROW = 3.0
 """Where an axis spans less than this factor, its ticks are those of a linear one."""
 
@@ -48,10 +58,39 @@ def add_axes(figure: Figure, rows: int = 1, columns: int = 1, index: int = 1) ->
     return axes
 
 
+def add_title(figure: Figure, *lines: str) -> None:
+    """What was run, and on further lines, smaller, what is shown of it; long lines are wrapped."""
+    width = int(figure.get_figwidth() * TITLE_CHARACTERS)
+    first, *others = (_fill(line, width) for line in lines if line)
+    figure.suptitle(first, x=0.01, ha="left", fontsize="medium")
+    if others:
+        figure.axes[0].set_title("\n".join(others), loc="left", fontsize="small", color=NOTE)
+
+
+def _fill(text: str, width: int) -> str:
+    """Lines of at most the width, broken after commas and semicolons and before a ``+``."""
+    lines = [""]
+    for piece in re.split(r"(?<=[,;] )|(?=\+)", text):
+        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def case_heading(comparison: Comparison, case: Case) -> str:
+    """The first line of the title of a plot of one case."""
+    return heading(case, len(comparison.seeds), comparison.cluster_name)
+
+
 def line_style(index: int) -> dict[str, Any]:
     """Colour and line of the scheduler at a place in the comparison's list."""
-    line = LINES[index // len(COLOURS) % len(LINES)]
+    line = LINES[index % len(LINES)]
     return {"color": COLOURS[index % len(COLOURS)], "linestyle": line, "linewidth": 1.6}
+
+
+def nested_widths(count: int) -> np.ndarray:
+    """Line widths from wide to narrow, so that equal curves show beside each other."""
+    return np.linspace(2.8, 1.2, count) if count > 1 else np.array([1.6])
 
 
 def marker(index: int) -> str:
