@@ -10,6 +10,7 @@ from traces import Trace, batch_arrivals, poisson_arrivals
 
 US_PER_S = 1_000_000
 NUM_QUERIES = 200
+MAX_QUERIES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +32,26 @@ class Arrivals:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
+        for name in ("load", "interval_s", "num_queries", "scale"):
+            value = getattr(self, name)
+            is_whole = isinstance(value, int) and not isinstance(value, bool)
+            is_number = is_whole or (name != "num_queries" and isinstance(value, float))
+            if not is_number and not (value is None and name in ("load", "interval_s")):
+                kind = "a whole number" if name == "num_queries" else "a number"
+                raise OptionError(f"{name} is {value!r}, expected {kind}")
         given = (self.load is not None, self.interval_s is not None, self.is_batch)
         if sum(given) > 1:
             raise OptionError("more than one of load, interval and batch; choose one")
         if self.load is not None and not 0 < self.load <= 100:
             raise OptionError(f"load is {self.load:g}, expected more than 0 and at most 100")
         if self.interval_s is not None and not 0 < self.interval_s <= 1e9:
-            raise OptionError(f"interval is {self.interval_s:g} s, expected more than 0")
-        if self.num_queries < 1:
-            raise OptionError(f"number of queries is {self.num_queries}, expected at least 1")
+            raise OptionError(
+                f"interval is {self.interval_s:g} s, expected more than 0 and at most 1e9"
+            )
+        if not 1 <= self.num_queries <= MAX_QUERIES:
+            raise OptionError(
+                f"number of queries is {self.num_queries:,}, expected 1 to {MAX_QUERIES:,}"
+            )
         if not 1e-3 <= self.scale <= 1e5:
             raise OptionError(f"scale is {self.scale:g}, expected 0.001 to 100,000")
 

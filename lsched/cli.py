@@ -7,14 +7,16 @@ import importlib
 import io
 import os
 import re
+import signal
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import Any, NoReturn
 
 import lsched
 from lsched.errors import OptionError, WorkerError
 from lsched.runner import RUN_ERRORS
-from lsched.specs import did_you_mean
+from traces.errors import did_you_mean
 
 PROGRAM = "lsched"
 COMMANDS = {
@@ -27,38 +29,93 @@ COMMANDS = {
     "schedulers": "list every scheduler with its parameters",
 }
 """Subcommands, each a module of ``lsched.commands`` with ``Options`` and ``run``."""
-USER_ERRORS = (*RUN_ERRORS, OptionError, WorkerError, OSError)
-EXIT_USAGE, EXIT_INTERRUPTED, EXIT_PIPE = 2, 130, 141
+USER_ERRORS = (*RUN_ERRORS, OptionError, WorkerError, OSError, MemoryError)
+EXIT_USAGE, EXIT_INTERRUPTED, EXIT_PIPE, EXIT_SIGNAL = 2, 130, 141, 128
+
+
+class Terminated(KeyboardInterrupt):
+    """A signal asks the program to end; whatever cleans up after Ctrl-C cleans up after it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code.
 
-    0: done; 2: a mistake in what was given, told in one line on standard error; 130: interrupted.
+    0: done; 2: a mistake in what was given, told in one line on standard error; 130: interrupted;
+    141: nobody reads the output; 143 (129): ended by SIGTERM (SIGHUP).
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _prepare_streams()
+    try:
+        with _signals_raise():
+            _dispatch(arguments)
+            sys.stdout.flush()
+    except Terminated as stop:
+        return _fail("terminated", EXIT_SIGNAL + stop.number)
+    except KeyboardInterrupt:
+        return _fail("interrupted", EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        _abandon_output()
+        return EXIT_PIPE
+    except USER_ERRORS as error:
+        return _fail(f"{PROGRAM}: error: {_one_line(error)}", EXIT_USAGE)
+    return 0
+
+
+def _prepare_streams() -> None:
+    if sys.stdout is None:  # closed by the shell, as in lsched … >&-
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks × or †
+
+
+@contextlib.contextmanager
+def _signals_raise() -> Iterator[None]:
+    """SIGTERM and SIGHUP raise ``Terminated``, except where they are ignored (nohup)."""
+
+    def stop(number: int, _: FrameType | None) -> NoReturn:
+        raise Terminated(number)
+
+    before = {}
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            with contextlib.suppress(ValueError):  # not the main thread
+                before[number] = signal.signal(number, stop)
     try:
-        _dispatch(arguments)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _fail(message: str, code: int) -> int:
+    with contextlib.suppress(OSError):
+        print(message, file=sys.stderr)
+    try:
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader of a pipe has gone; keep the interpreter from complaining when it flushes.
+    except OSError:
+        _abandon_output()
+    return code
+
+
+def _abandon_output() -> None:
+    """Keep the interpreter from complaining that it cannot flush standard output."""
+    with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_PIPE
-    except USER_ERRORS as error:
-        print(f"{PROGRAM}: error: {_one_line(error)}", file=sys.stderr)
-        return EXIT_USAGE
-    return 0
 
 
 def _dispatch(arguments: list[str]) -> None:
     name = arguments[0] if arguments else "--help"
-    if name in ("-h", "--help"):
+    if name == "help" and len(arguments) > 1:
+        _dispatch([arguments[1], "--help"])
+    elif name in ("-h", "--help", "help"):
         print(_help())
     elif name == "--version":
         print(f"{PROGRAM} {lsched.__version__}")
@@ -111,6 +168,8 @@ def parse_options(options: type[Any], program: str, arguments: Sequence[str]) ->
     except SystemExit as stop:
         if not stop.code:
             return None
+        if not complaint.getvalue():  # the help could not be printed
+            raise BrokenPipeError from None
         raise OptionError(_complaint(complaint.getvalue(), program)) from None
 
 
@@ -139,6 +198,8 @@ def _complaint(text: str, program: str) -> str:
 
 
 def _one_line(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return "memory ran out; fewer queries, seeds or workers need less of it"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return " ".join(str(error).split()) or type(error).__name__

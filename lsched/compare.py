@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 
 from lsched.arrivals import Arrivals
 from lsched.errors import OptionError
 from lsched.runner import Job, Progress, Run, Setting, run_all
-from lsched.specs import check_schedulers, check_seeds, did_you_mean, parse_cluster
+from lsched.specs import check_schedulers, check_seeds, parse_cluster
 from lsched.statistics import Ratio, paired_ratio
 from sim import PRESETS, Cluster, make_scheduler
 from sim.result import PERCENTILES
 from traces import Trace, load
+from traces.errors import did_you_mean
 
 DEFAULT_REFERENCE = "fair"
 RATIO_FIGURES = ("mean_latency_s", "p95_latency_s")
@@ -168,13 +170,13 @@ def compare(
         InvalidSchedule, Stalled, SchedulerError, WorkerError: a run failed; see ``run_all``.
     """
     names = check_schedulers([schedulers] if isinstance(schedulers, str) else schedulers)
-    seed_list = check_seeds(range(seeds) if isinstance(seeds, int) else seeds)
+    seed_list = check_seeds(seeds)
     reference = choose_reference(reference, names)
     resolved = parse_cluster(cluster) if isinstance(cluster, str) else cluster
-    kinds = (arrivals,) if isinstance(arrivals, Arrivals) else tuple(arrivals)
-    given = [traces] if isinstance(traces, str | Path | Trace) else list(traces)
-    if not given or not kinds:
-        raise OptionError("no traces or no arrivals, expected at least one of each")
+    kinds = _listed("arrivals", arrivals, Arrivals)
+    given = _listed("traces", traces, str | Path | Trace)
+    _check_type("cluster", resolved, Cluster)
+    _check_type("history", history, bool)
     loaded = [item if isinstance(item, Trace) else load(item) for item in given]
     clairvoyant = {
         name: bool(getattr(make_scheduler(name), "is_clairvoyant", False)) for name in names
@@ -211,6 +213,22 @@ def choose_reference(given: str | None, schedulers: Sequence[str]) -> str:
             + did_you_mean(given, schedulers)
         )
     return given
+
+
+def _listed(what: str, given: Any, kind: Any) -> list[Any]:
+    """One or several values of a kind as a list."""
+    values = list(given) if isinstance(given, Iterable) and not isinstance(given, kind) else [given]
+    for value in values:
+        _check_type(what, value, kind)
+    if not values:
+        raise OptionError(f"no {what}, expected at least one")
+    return values
+
+
+def _check_type(what: str, value: object, kind: Any) -> None:
+    if not isinstance(value, kind):
+        kinds = " or ".join(each.__name__ for each in get_args(kind) or (kind,))
+        raise OptionError(f"{what}: {value!r} is not of type {kinds}")
 
 
 def _case(

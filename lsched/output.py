@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from lsched.errors import OptionError
+from traces.output import is_special
+
+OWN_FILE = re.compile(
+    r"results\.json|queries\.csv|(latency-cdf|latency-by-plan|latency-by-load|queries-in-system"
+    r"|ratio-to-reference|gantt)(-.+)?\.(png|pdf|svg)"
+)
+"""Names that ``lsched compare`` gives to files."""
 
 
 @contextmanager
@@ -16,26 +26,37 @@ def output_directory(path: Path) -> Iterator[Path]:
     """Give a new temporary directory beside ``path``; move what is in it there at the end.
 
     Entering it fails early where nothing can be written. If the block raises, ``path`` is as it
-    was. Files of the same names are replaced, other files in ``path`` stay.
+    was. Files that an earlier comparison left are removed, other files in ``path`` stay.
 
     Raises:
-        OSError: ``path`` is a file, or nothing can be written there.
+        OSError: ``path`` is a file, nothing can be written there, or a directory is where a file
+            has to go.
     """
+    path = Path(os.path.realpath(path))
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
     if path.exists() and not os.access(path, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-    parent = path.absolute().parent
+    earlier = [file for file in path.glob("*") if OWN_FILE.fullmatch(file.name)]
+    for file in earlier:
+        if file.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
+    parent = path.parent
     missing = [folder for folder in (parent, *parent.parents) if not folder.exists()]
     parent.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.TemporaryDirectory(dir=parent, prefix=f".{path.name}.") as name:
+        # Within a directory that is there: what is beside it may be another file system.
+        home = path if path.exists() else parent
+        with tempfile.TemporaryDirectory(dir=home, prefix=".lsched-") as name:
             temporary = Path(name) / "new"
             temporary.mkdir()
             yield temporary
             if path.exists():
-                for file in sorted(temporary.iterdir()):
+                new = sorted(temporary.iterdir())
+                for file in new:
                     file.replace(path / file.name)
+                for file in {*earlier} - {path / file.name for file in new}:
+                    file.unlink()
             else:
                 temporary.replace(path)
     except BaseException:
@@ -45,15 +66,30 @@ def output_directory(path: Path) -> Iterator[Path]:
         raise
 
 
-def check_output_file(path: Path) -> None:
+def check_output_files(*paths: Path | None) -> None:
     """Fail early where a file cannot be written.
 
     Raises:
         OSError: its directory does not exist or cannot be written to, or it is a directory.
+        OptionError: two are the same file.
     """
+    seen = set()
+    for path in filter(None, paths):
+        if is_special(path):
+            if not os.access(path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            continue
+        target = Path(os.path.realpath(path))
+        _check_target(target)
+        if target in seen:
+            raise OptionError(f"{path} is given for two outputs; give each its own file")
+        seen.add(target)
+
+
+def _check_target(path: Path) -> None:
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    parent = path.absolute().parent
+    parent = path.parent
     if not parent.is_dir():
         code = errno.ENOTDIR if parent.exists() else errno.ENOENT
         raise OSError(code, os.strerror(code), str(parent))

@@ -12,7 +12,7 @@ from pathlib import Path
 import lsched
 from lsched.compare import Case, Comparison, Outcome
 from sim import QueryRecord
-from traces.files import atomic_file
+from traces.output import atomic_file
 
 VERSION = 1
 RECORD_FIELDS = tuple(field.name for field in dataclasses.fields(QueryRecord))

@@ -5,10 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
 
 from lsched.arrivals import Arrivals
 from lsched.errors import OptionError, WorkerError
@@ -21,6 +25,7 @@ from sim import (
     SchedulerError,
     Stalled,
     UnknownScheduler,
+    make_scheduler,
     simulate,
 )
 from traces import Trace, TraceError
@@ -86,13 +91,13 @@ def run_all(
         progress: called after each run.
 
     Raises:
-        OptionError: workers is below 1.
+        OptionError: workers is not a whole number from 1.
         WorkerError: a worker process died.
         TraceError, InvalidSchedule, Stalled, UnknownScheduler, SchedulerError: a run failed; the
             message names trace, scheduler and seed.
     """
-    if workers < 1:
-        raise OptionError(f"workers is {workers}, expected at least 1")
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        raise OptionError(f"workers is {workers!r}, expected a whole number from 1")
     runs: list[Run] = []
     if workers == 1 or len(jobs) == 1:
         for index, job in enumerate(jobs):
@@ -144,34 +149,104 @@ def _run_parallel(
 ) -> None:
     # "spawn" starts clean processes: the same on every platform, and safe where threads run.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, _start_worker, (setting,))
+    states = context.RawArray("b", len(jobs))
+    # Nothing is ever sent: workers end at once when the other end closes, also because this
+    # process has died.
+    lifeline, held = context.Pipe(duplex=False)
+    with _signals_blocked():  # multiprocessing's resource tracker starts, and inherits this
+        pool = ProcessPoolExecutor(workers, context, _start_worker, (setting, states, lifeline))
     try:
+        with _signals_blocked():  # again, as starting the tracker unblocks; now for workers
+            futures = [pool.submit(_run_in_worker, *numbered) for numbered in enumerate(jobs)]
         # In the order of the jobs, so that of several failures the same one is reported.
-        futures = [pool.submit(_run_in_worker, job) for job in jobs]
         for index, future in enumerate(futures):
-            runs.append(future.result())
+            try:
+                runs.append(future.result())
+            except UnknownScheduler:
+                _check_is_known_here_only(jobs[index].scheduler)
+                raise
             if progress is not None:
                 progress(index + 1, len(jobs))
     except BrokenProcessPool:
-        raise WorkerError(
-            "a worker process ended abruptly, perhaps because memory ran out; fewer workers need "
-            "less of it"
-        ) from None
+        running = [job for job, state in zip(jobs, states, strict=True) if state == _RUNNING]
+        raise WorkerError(_why_broken(running)) from None
+    except BaseException:
+        held.close()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        held.close()
+        lifeline.close()
 
 
+def _check_is_known_here_only(scheduler: str) -> None:
+    try:
+        make_scheduler(scheduler)
+    except UnknownScheduler:
+        return
+    raise UnknownScheduler(
+        f"scheduler {scheduler!r} is registered only in the calling process, worker processes do "
+        "not know it; put it in a file, as path/to/file.py:ClassName, or use workers=1"
+    )
+
+
+def _why_broken(running: Sequence[Job]) -> str:
+    if not running:
+        return (
+            "the worker processes ended before their first run; workers need a script in a file, "
+            "with `if __name__ == '__main__':`"
+        )
+    names = ", ".join(dict.fromkeys(repr(job.scheduler) for job in running))
+    return (
+        f"a worker process ended abruptly while {names} ran, perhaps because memory ran out; "
+        "fewer workers need less of it"
+    )
+
+
+_STOPS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+
+
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_RUNNING, _DONE = 1, 2
 _setting: Setting | None = None
 """In a worker process: what its jobs share."""
+_states: Any = None
+"""In a worker process: by job, 0, running or done; shared with the parent."""
 
 
-def _start_worker(setting: Setting) -> None:
-    global _setting
-    _setting = setting
-    # Interrupted together with its parent, a worker ends without a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+def _start_worker(setting: Setting, states: Any, lifeline: Connection) -> None:
+    global _setting, _states
+    _setting, _states = setting, states
+    for stop in _STOPS:
+        if stop != signal.SIGTERM:
+            signal.signal(stop, signal.SIG_IGN)  # the parent gets it as well, and ends workers
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+    threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
 
 
-def _run_in_worker(job: Job) -> Run:
+def _end_with_parent(lifeline: Connection) -> None:
+    lifeline.poll(None)
+    os._exit(1)
+
+
+def _run_in_worker(index: int, job: Job) -> Run:
     assert _setting is not None
-    return _run(_setting, job)
+    _states[index] = _RUNNING
+    try:
+        return _run(_setting, job)
+    finally:
+        _states[index] = _DONE

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import math
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_type_hints
 
 from lsched.errors import OptionError
 from sim import Cluster, ClusterError, preset
+from sim.registry import split_text
 from sim.values import parse_value
+from traces.errors import did_you_mean
 
 MAX_SEEDS = 100_000
+MAX_SEED = 2**63 - 1
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -22,32 +25,44 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         OptionError: the text is none of these, or a seed is there twice.
     """
     parts = [part.strip() for part in text.split(",")]
-    if len(parts) == 1 and parts[0].isdecimal():
+    if len(parts) == 1 and _is_seed(parts[0]):
         return _seed_range(text, 0, int(parts[0]) - 1)
     seeds: list[int] = []
     for part in parts:
         first, dash, last = part.partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+        if not _is_seed(first) or (dash and not _is_seed(last)):
             raise OptionError(
                 f"seeds are {text!r}, expected a count (10 means 0 to 9), a range (100-109) or a "
-                "list (3,7,11)"
+                f"list (3,7,11) of numbers up to {MAX_SEED}"
             )
         seeds.extend(_seed_range(text, int(first), int(last or first)))
     return check_seeds(seeds)
 
 
-def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
-    """The seeds as a tuple.
+def check_seeds(seeds: int | Iterable[int]) -> tuple[int, ...]:
+    """The seeds as a tuple; a number stands for so many from 0.
 
     Raises:
-        OptionError: there are none, one is negative, or one is there twice.
+        OptionError: there are none, one is not a whole number from 0, or is there twice.
     """
-    checked = tuple(seeds)
-    if not checked:
+    if isinstance(seeds, bool | str) or not (
+        isinstance(seeds, Iterable) or hasattr(seeds, "__index__")
+    ):
+        raise OptionError(f"seeds are {seeds!r}, expected how many, or a list of whole numbers")
+    if not isinstance(seeds, Iterable):
+        if not 1 <= seeds <= MAX_SEEDS:
+            raise OptionError(
+                f"seeds are {seeds}, no seeds or too many: expected 1 to {MAX_SEEDS:,}"
+            )
+        return tuple(range(seeds))
+    given = tuple(seeds)
+    if not given:
         raise OptionError("no seeds, expected at least one")
-    for seed in checked:
-        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-            raise OptionError(f"seed is {seed!r}, expected a whole number from 0")
+    for seed in given:
+        is_whole = hasattr(seed, "__index__") and not isinstance(seed, bool)
+        if not is_whole or not 0 <= seed <= MAX_SEED:
+            raise OptionError(f"seed is {seed!r}, expected a whole number from 0 to {MAX_SEED}")
+    checked = tuple(map(operator.index, given))
     repeated = [seed for seed, count in _counts(checked).items() if count > 1]
     if repeated:
         raise OptionError(f"seed {repeated[0]} is there twice")
@@ -70,6 +85,8 @@ def parse_cluster(text: str) -> Cluster:
         key, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or not value:
             raise ClusterError(f"cluster {text!r}: {part!r} is not key=value")
+        if key in changes:
+            raise ClusterError(f"cluster {text!r}: {key} is given twice")
         if key not in hints:
             raise ClusterError(
                 f"cluster {text!r}: no key {key!r}, there are {', '.join(hints)}"
@@ -115,9 +132,17 @@ def check_schedulers(schedulers: Iterable[str]) -> tuple[str, ...]:
     """The texts as a tuple.
 
     Raises:
-        OptionError: there is none, one is empty, or one is there twice.
+        OptionError: there is none, one is empty or not a text, or one is there twice.
     """
+    if not isinstance(schedulers, Iterable):
+        schedulers = (schedulers,)
     names = tuple(schedulers)
+    for name in names:
+        if not isinstance(name, str):
+            raise OptionError(
+                f"scheduler is {name!r}, expected a text such as 'fair' or "
+                "'path/to/file.py:ClassName'"
+            )
     if not names or not all(names):
         raise OptionError("an empty scheduler name, expected names separated by commas")
     for name, count in _counts(names).items():
@@ -146,10 +171,7 @@ def parse_grid(text: str) -> dict[str, tuple[str, ...]]:
 
 def grid_specs(scheduler: str, grid: Mapping[str, Sequence[object]]) -> tuple[str, ...]:
     """Every combination of a grid as a scheduler text, the last parameter varying fastest."""
-    has_parameters = (
-        ":" in scheduler.rpartition(".py:")[2] if ".py:" in scheduler else ":" in scheduler
-    )
-    joint = "+" if has_parameters else ":"
+    joint = "+" if split_text(scheduler)[1] else ":"
     return tuple(
         scheduler
         + joint
@@ -164,10 +186,8 @@ def _grid_value(value: object) -> str:
     return "none" if value is None else str(value)
 
 
-def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` where something known is close to what was given, else nothing."""
-    close = difflib.get_close_matches(given, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+def _is_seed(text: str) -> bool:
+    return text.isdecimal() and len(text) < 20 and int(text) <= MAX_SEED
 
 
 def _seed_range(text: str, first: int, last: int) -> tuple[int, ...]:

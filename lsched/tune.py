@@ -16,9 +16,11 @@ from lsched.arrivals import Arrivals
 from lsched.compare import Comparison, compare
 from lsched.errors import OptionError
 from lsched.runner import Progress
-from lsched.specs import did_you_mean, grid_specs
+from lsched.specs import check_schedulers, grid_specs
 from sim import Cluster, make_scheduler
+from sim.registry import split_text
 from traces import Trace
+from traces.errors import did_you_mean
 
 TRAINING_SEEDS = tuple(range(1000, 1010))
 OBJECTIVES = ("mean_latency_s", "p95_latency_s", "mean_slowdown")
@@ -115,14 +117,22 @@ def tune(
         progress: called after each run.
 
     Raises:
-        OptionError: an unknown objective, no grid, or one that is too large.
+        OptionError: an unknown objective, no grid, one that is too large, or one with a parameter
+            that the scheduler's text fixes.
     """
+    check_schedulers([scheduler])
     if objective not in OBJECTIVES:
         raise OptionError(
             f"objective is {objective!r}, expected {', '.join(OBJECTIVES)}"
             + did_you_mean(objective, OBJECTIVES)
         )
     grid = default_grid(scheduler) if grid is None else grid
+    for key in split_text(scheduler)[1]:
+        if key in grid:
+            raise OptionError(
+                f"{key} is fixed by scheduler {scheduler!r} and is in the grid as well; leave it "
+                "out of one"
+            )
     size = math.prod(len(values) for values in grid.values())
     if not 1 <= size <= MAX_CANDIDATES:
         raise OptionError(f"a grid of {size:,} combinations, expected 1 to {MAX_CANDIDATES:,}")
@@ -154,7 +164,7 @@ def default_grid(scheduler: str) -> Grid:
         UnknownScheduler: there is no such scheduler.
     """
     own = getattr(type(make_scheduler(scheduler)), "tunable", None)
-    name, _, parameters = scheduler.partition(":")
+    name, fixed = split_text(scheduler)
     if own is None and ".py:" not in scheduler:
         own = GRIDS.get(name)
     if not own:
@@ -162,7 +172,6 @@ def default_grid(scheduler: str) -> Grid:
             f"no grid is known for {scheduler!r}: give one, as parameter=value,value+…, or set "
             "the class attribute tunable"
         )
-    fixed = {part.partition("=")[0] for part in parameters.replace(":", "+").split("+")}
     return {key: values for key, values in own.items() if key not in fixed}
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from dataclasses import dataclass
 from typing import Literal
 
 from sim.errors import ClusterError
+from traces.errors import did_you_mean
 
 MB = 1024**2
 GB = 1024**3
@@ -160,6 +160,5 @@ def preset(name: str) -> Cluster:
     """
     if name in PRESETS:
         return PRESETS[name]
-    close = difflib.get_close_matches(name, PRESETS, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(name, PRESETS)
     raise ClusterError(f"no cluster preset {name!r}, there are {', '.join(PRESETS)}{hint}")

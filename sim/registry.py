@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import inspect
@@ -23,6 +22,7 @@ from sim.errors import SchedulerError, UnknownScheduler
 from sim.schedule import Allocation, Schedule
 from sim.values import parse_value
 from sim.view import ClusterView
+from traces.errors import did_you_mean
 
 GROUP = "lsched.schedulers"
 
@@ -37,6 +37,7 @@ class Scheduler(Protocol):
 
 _registered: dict[str, Callable[..., Scheduler]] = {}
 SchedulerClass = TypeVar("SchedulerClass", bound=Callable[..., Any])
+NO_DECIDE = "is no scheduler: it has no method decide(self, view)"
 
 
 def register(name: str) -> Callable[[SchedulerClass], SchedulerClass]:
@@ -47,13 +48,16 @@ def register(name: str) -> Callable[[SchedulerClass], SchedulerClass]:
 
     Raises:
         ValueError: the name is taken by another class, or has a character that separates names.
+        TypeError: the class has no ``decide``.
     """
     if not name or set(name) & set(",:+= \t\n"):
         raise ValueError(
             f"scheduler name {name!r}: it may not be empty or contain , : + = or space"
         )
 
-    def decorate(scheduler: SchedulerClass) -> SchedulerClass:
+    def decorate(scheduler: Any) -> Any:
+        if inspect.isclass(scheduler) and not hasattr(scheduler, "decide"):
+            raise TypeError(f"class {_identity(scheduler)} {NO_DECIDE}")
         known = _registered.get(name)
         if known is not None and _identity(known) != _identity(scheduler):
             raise ValueError(f"scheduler name {name!r} is taken by {_identity(known)}")
@@ -74,6 +78,7 @@ def scheduler_class(name: str) -> Callable[..., Scheduler]:
 
     Raises:
         UnknownScheduler: there is none; the message has the closest match and all names.
+        SchedulerError: it comes from a plug-in that fails to load.
     """
     if name in _registered:
         return _registered[name]
@@ -82,12 +87,16 @@ def scheduler_class(name: str) -> Callable[..., Scheduler]:
         return _registered[name]
     for point in entry_points(group=GROUP):
         if point.name == name:
-            loaded: Callable[..., Scheduler] = point.load()
+            try:
+                loaded: Callable[..., Scheduler] = point.load()
+            except (Exception, SystemExit) as error:
+                raise SchedulerError(
+                    f"plug-in {name!r} ({point.value}) fails to load: {_named(error)}"
+                ) from error
             return loaded
     known = scheduler_names()
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    raise UnknownScheduler(f"no scheduler {name!r}; {hint}known: {', '.join(known)}")
+    hint = did_you_mean(name, known)
+    raise UnknownScheduler(f"no scheduler {name!r}{hint}; known: {', '.join(known)}")
 
 
 def make_scheduler(text: str, *, seed: int = 0, **parameters: object) -> Scheduler:
@@ -97,17 +106,20 @@ def make_scheduler(text: str, *, seed: int = 0, **parameters: object) -> Schedul
 
     Raises:
         UnknownScheduler: no such name, file, class or parameter, or a value of the wrong type.
-        SchedulerError: its ``__init__`` raises an exception of its own.
+        SchedulerError: its file or its ``__init__`` raises an exception of its own, or it has no
+            ``decide``.
     """
-    name, given = _split(text)
-    factory = _from_file(name) if ".py:" in name else scheduler_class(name)
+    name, given = split_text(text)
+    is_file = ".py:" in name or name.endswith(".py")
+    factory = _from_file(name) if is_file else scheduler_class(name)
     accepted = _parameters(factory)
     arguments: dict[str, object] = dict(parameters)
     for key, value in given.items():
         if key not in accepted:
             listing = ", ".join(key for key in accepted if key != "seed") or "none"
             raise UnknownScheduler(
-                f"scheduler {name!r} has no parameter {key!r}; it has: {listing}"
+                f"scheduler {name!r} has no parameter {key!r}{did_you_mean(key, accepted)}; "
+                f"it has: {listing}"
             )
         try:
             arguments[key] = parse_value(value, accepted[key])
@@ -118,13 +130,14 @@ def make_scheduler(text: str, *, seed: int = 0, **parameters: object) -> Schedul
     if "seed" in accepted:
         arguments.setdefault("seed", seed)
     try:
-        return factory(**arguments)
+        scheduler = factory(**arguments)
     except ValueError as error:
         raise UnknownScheduler(f"scheduler {text!r}: {error}") from error
-    except Exception as error:
-        raise SchedulerError(
-            f"scheduler {text!r} cannot be built: {type(error).__name__}: {error}"
-        ) from error
+    except (Exception, SystemExit) as error:
+        raise SchedulerError(f"scheduler {text!r} cannot be built: {_named(error)}") from error
+    if not callable(getattr(scheduler, "decide", None)):
+        raise SchedulerError(f"{text!r} {NO_DECIDE}")
+    return scheduler
 
 
 def scheduler_name(scheduler: str | Scheduler) -> str:
@@ -147,7 +160,12 @@ def _import_own() -> None:
         importlib.import_module(f"sim.schedulers.{module.name}")
 
 
-def _split(text: str) -> tuple[str, dict[str, str]]:
+def split_text(text: str) -> tuple[str, dict[str, str]]:
+    """Name (or file and class) and parameters of a scheduler's text.
+
+    Raises:
+        UnknownScheduler: a parameter is not ``key=value``, or is there twice.
+    """
     head, path_class = text, ""
     if ".py:" in text:
         path, _, rest = text.partition(".py:")
@@ -159,12 +177,20 @@ def _split(text: str) -> tuple[str, dict[str, str]]:
         key, equals, value = part.partition("=")
         if not equals or not key or not value:
             raise UnknownScheduler(f"scheduler {text!r}: {part!r} is not key=value")
+        if key.strip() in given:
+            raise UnknownScheduler(f"scheduler {text!r}: {key.strip()} is given twice")
         given[key.strip()] = value.strip()
     return path_class or name, given
 
 
+def _named(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
 def _from_file(text: str) -> Callable[..., Scheduler]:
-    path, _, class_name = text.rpartition(":")
+    path, dot, class_name = text.rpartition(".py:")
+    path = f"{path}.py" if dot else text
+    class_name = class_name if dot else ""
     if not Path(path).is_file():
         raise UnknownScheduler(f"no file {path!r} for scheduler {text!r}")
     name = f"lsched_plugin_{Path(path).stem}_{zlib.crc32(str(Path(path).resolve()).encode()):08x}"
@@ -175,13 +201,20 @@ def _from_file(text: str) -> Callable[..., Scheduler]:
     sys.modules[name] = module  # dataclasses and pickle look there
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise UnknownScheduler(
-            f"{path} fails to import: {type(error).__name__}: {error}"
-        ) from error
-    if not hasattr(module, class_name):
-        raise UnknownScheduler(f"{path} has no class {class_name!r}")
+        raise SchedulerError(f"{path} fails to import: {_named(error)}") from error
+    classes = [
+        key
+        for key, value in vars(module).items()
+        if inspect.isclass(value) and value.__module__ == name and hasattr(value, "decide")
+    ]
+    listing = f"classes with decide in it: {', '.join(classes) or 'none'}"
+    if not class_name:
+        raise UnknownScheduler(f"scheduler {text!r}: add :ClassName; {listing}")
+    if not callable(getattr(module, class_name, None)):
+        hint = did_you_mean(class_name, classes)
+        raise UnknownScheduler(f"{path} has no class {class_name!r}{hint}; {listing}")
     factory: Callable[..., Scheduler] = getattr(module, class_name)
     return factory
 

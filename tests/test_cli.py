@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from builders import op, plan, trace
 
 import traces
 from lsched.cli import COMMANDS, main
+from lsched.output import OWN_FILE
 
 CLUSTER = "inmemory-32:executors_per_node=2"
 LSCHED = [sys.executable, "-m", "lsched.cli"]
@@ -83,8 +85,8 @@ def test_compare_loads_gives_one_table_each(file: str, capsys: pytest.CaptureFix
     words = ["compare", file, "--schedulers", "fifo", "--cluster", CLUSTER, "--seeds", "1"]
     text = lsched(capsys, *words, "--loads", "0.2,0.4", "--queries", "3")
     assert "small" not in text  # the trace's own name, not the file's
-    assert "test, load 0.2, 1 seed" in text
-    assert "test, load 0.4, 1 seed" in text
+    assert "test, load 0.2" in text
+    assert "test, load 0.4" in text
 
 
 def test_simulate_writes_figures_queries_events_and_chart(
@@ -159,7 +161,7 @@ def test_tune_prints_a_text_to_paste(
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    for words in ([], ["--help"], ["-h"]):
+    for words in ([], ["--help"], ["-h"], ["help"]):
         text = lsched(capsys, *words)
         assert all(name in text for name in COMMANDS)
     for name in COMMANDS:
@@ -182,24 +184,122 @@ def test_a_process_of_its_own(file: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
-def test_an_interrupt_leaves_nothing_behind(file: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "message", "workers"),
+    [
+        (signal.SIGINT, 130, b"interrupted\n", "1"),
+        (signal.SIGINT, 130, b"interrupted\n", "2"),
+        (signal.SIGTERM, 143, b"terminated\n", "2"),
+        (signal.SIGHUP, 129, b"terminated\n", "2"),
+    ],
+)
+def test_a_signal_leaves_nothing_behind(
+    file: str, tmp_path: Path, number: int, code: int, message: bytes, workers: str
+) -> None:
     marker, script = tmp_path / "started", tmp_path / "slow.py"
     script.write_text(
-        "import pathlib, time\n"
+        "import os, pathlib, time\n"
         "class Slow:\n"
         "    def decide(self, view):\n"
-        f"        pathlib.Path({str(marker)!r}).touch()\n"
-        "        time.sleep(30)\n"
+        f"        pathlib.Path({str(marker)!r}).write_text(str(os.getpid()))\n"
+        "        time.sleep(60)\n"
     )
-    words = ["compare", file, "--schedulers", f"{script}:Slow", "--seeds", "1"]
+    words = ["compare", file, "--schedulers", f"{script}:Slow", "--seeds", "2"]
     process = subprocess.Popen(
-        [*LSCHED, *words, "--out", str(tmp_path / "out")], stderr=subprocess.PIPE
+        [*LSCHED, *words, "--workers", workers, "--out", str(tmp_path / "out")],
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     )
-    deadline = time.monotonic() + 20
-    while not marker.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    wait_for(lambda: marker.exists() and marker.read_text() != "")
+    os.killpg(process.pid, number)
     _, errors = process.communicate(timeout=20)
-    assert process.returncode == 130
-    assert errors == b"interrupted\n"
+    assert (process.returncode, errors) == (code, message)
     assert {path.name for path in tmp_path.iterdir()} == {"slow.py", "started"}
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(marker.read_text()), 0)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_workers_end_when_their_parent_is_killed(file: str, tmp_path: Path) -> None:
+    marker, script = tmp_path / "started", tmp_path / "slow.py"
+    script.write_text(
+        "import os, pathlib, time\n"
+        "class Slow:\n"
+        "    def decide(self, view):\n"
+        f"        pathlib.Path({str(marker)!r}).write_text(str(os.getpid()))\n"
+        "        time.sleep(60)\n"
+    )
+    words = ["compare", file, "--schedulers", f"{script}:Slow", "--seeds", "2", "--workers", "2"]
+    process = subprocess.Popen([*LSCHED, *words], stderr=subprocess.DEVNULL)
+    wait_for(lambda: marker.exists() and marker.read_text() != "")
+    process.kill()
+    process.wait()
+    status = Path("/proc") / marker.read_text() / "stat"
+    wait_for(lambda: not status.exists() or ") Z " in status.read_text())
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell")
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("schedulers | head -1; exit ${PIPESTATUS[0]}", 141),
+        ("compare --help | true; exit ${PIPESTATUS[0]}", 141),
+        ("schedulers >&-", 0),
+        ("describe nope >&- 2>&-", 2),
+    ],
+)
+def test_output_that_nobody_reads(line: str, code: int) -> None:
+    command = f"{sys.executable} -m lsched.cli {line}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (code, b"")
+
+
+def test_stale_plots_go_and_other_files_stay(
+    file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("gantt-fifo.pdf", "latency-cdf-a.svg", "queries.csv", "gantt.txt", "mine"):
+        (out / name).write_text("old")
+    words = ["compare", file, "--schedulers", "fifo", "--seeds", "1", "--no-plots"]
+    lsched(capsys, *words, "--out", str(out))
+    assert {path.name for path in out.iterdir()} == {
+        "results.json",
+        "queries.csv",
+        "gantt.txt",
+        "mine",
+    }
+
+
+def test_plot_names_are_those_of_the_plots(
+    file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["compare", file, "--schedulers", "fifo,fair", "--seeds", "1", "--queries", "4"]
+    lsched(capsys, *words, "--loads", "0.2,0.4", "--format", "svg", "--out", str(tmp_path / "out"))
+    assert all(OWN_FILE.fullmatch(path.name) for path in (tmp_path / "out").iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="devices and links")
+def test_devices_and_links_as_outputs(
+    file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real, link = tmp_path / "real.json", tmp_path / "link.json"
+    link.symlink_to(real)
+    words = ["simulate", file, "--json", str(link), "--csv", os.devnull, "--events", os.devnull]
+    lsched(capsys, *words)
+    assert link.is_symlink()
+    assert json.loads(real.read_text())["num_queries"] == 2
+    assert Path(os.devnull).is_char_device()
+    before = os.umask(0o027)
+    try:
+        lsched(capsys, "simulate", file, "--json", str(tmp_path / "new.json"))
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new.json").stat().st_mode & 0o777 == 0o640

@@ -32,6 +32,21 @@ class Broken:
     def __init__(self):
         raise KeyError("key")
 
+class Exits:
+    def decide(self, view):
+        raise SystemExit(0)
+
+class ExitsEarly:
+    def __init__(self):
+        raise SystemExit("bye")
+    def decide(self, view):
+        return []
+
+class Dies:
+    def decide(self, view):
+        import os
+        os._exit(3)
+
 class Blank:
     pass
 """
@@ -50,6 +65,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("binary.jsonl").write_bytes(gzip.compress(b"\x00\xff" * 50))
     Path("empty.jsonl").write_bytes(b"")
     Path("s.py").write_text(SCHEDULERS)
+    Path("exits.py").write_text("raise SystemExit\n")
+    Path("full").mkdir()
+    Path("full/results.json").mkdir()
     Path("imports.py").write_text("import there_is_no_such_module\n")
     return tmp_path
 
@@ -57,7 +75,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def assert_one_line(
     capsys: pytest.CaptureFixture[str], here: Path, words: list[str], message: str
 ) -> None:
-    before = {path: path.read_bytes() for path in here.iterdir()}
+    before = {path: path.read_bytes() for path in here.iterdir() if path.is_file()}
     code = main(words)
     captured = capsys.readouterr()
     assert code == 2
@@ -66,7 +84,8 @@ def assert_one_line(
     assert captured.err.count("\n") == 1
     assert "Traceback" not in captured.err
     assert message in captured.err
-    assert {path: path.read_bytes() for path in here.iterdir()} == before
+    assert {path: path.read_bytes() for path in here.iterdir() if path.is_file()} == before
+    assert {path.name for path in here.iterdir() if path.is_dir()} == {"full"}
 
 
 COMPARE = "compare ok.jsonl --out out --seeds 2 --workers 1 --schedulers"
@@ -92,7 +111,17 @@ COMPARE = "compare ok.jsonl --out out --seeds 2 --workers 1 --schedulers"
         ("compare binary.jsonl --schedulers fifo --out out", "binary.jsonl:1: "),
         ("compare empty.jsonl --schedulers fifo --out out", "empty file"),
         ("compare s.py --schedulers fifo --out out", "s.py:2: "),
+        ("describe imports.py", "not a trace file; expected JSON Lines"),
         # schedulers
+        (f"{COMPARE} FAIRE", "did you mean 'fair'"),
+        (f"{COMPARE} srpt:share=1+share=2", "share is given twice"),
+        (f"{COMPARE} s.py", "add :ClassName; classes with decide in it: Raises, Never, "),
+        (f"{COMPARE} s.py:", "add :ClassName"),
+        (f"{COMPARE} s.py:never", "did you mean 'Never'"),
+        (f"{COMPARE} exits.py:X", "exits.py fails to import: SystemExit"),
+        (f"{COMPARE} s.py:ExitsEarly", "cannot be built: SystemExit: bye"),
+        (f"{COMPARE} s.py:Exits", "SystemExit"),
+        ("simulate ok.jsonl --scheduler fare", "error: no scheduler 'fare'"),
         (f"{COMPARE} fare", "did you mean 'fair'"),
         (f"{COMPARE} fifo,", "empty scheduler name"),
         (f"{COMPARE} fifo,fifo", "there twice"),
@@ -103,7 +132,7 @@ COMPARE = "compare ok.jsonl --out out --seeds 2 --workers 1 --schedulers"
         (f"{COMPARE} s.py:Missing", "no class 'Missing'"),
         (f"{COMPARE} imports.py:X", "ModuleNotFoundError"),
         (f"{COMPARE} s.py:Broken", "KeyError"),
-        (f"{COMPARE} s.py:Blank", "no attribute 'decide'"),
+        (f"{COMPARE} s.py:Blank", "'s.py:Blank' is no scheduler: it has no method decide"),
         (f"{COMPARE} s.py:Raises", "scheduler 's.py:Raises', seed 0: "),
         (f"{COMPARE} s.py:Raises", "RuntimeError: boom and more (s.py:4)"),
         (f"{COMPARE} s.py:Never", "the scheduler has scheduled nothing"),
@@ -111,6 +140,7 @@ COMPARE = "compare ok.jsonl --out out --seeds 2 --workers 1 --schedulers"
         (f"{COMPARE} s.py:Nonsense", "an entry is 1"),
         (f"{COMPARE} fifo --reference fifi", "did you mean 'fifo'"),
         # clusters
+        (f"{COMPARE} fifo --cluster spark-50:num_nodes=1+num_nodes=2", "num_nodes is given twice"),
         (f"{COMPARE} fifo --cluster inmemory-33", "did you mean 'inmemory-32'"),
         (f"{COMPARE} fifo --cluster spark-50:num_node=1", "did you mean 'num_nodes'"),
         (f"{COMPARE} fifo --cluster spark-50:executors_per_node=0", "expected 1 to"),
@@ -125,8 +155,21 @@ COMPARE = "compare ok.jsonl --out out --seeds 2 --workers 1 --schedulers"
         (f"{COMPARE} fifo --queries 5", "need --load"),
         (f"{COMPARE} fifo --seeds 9-3", "seeds are '9-3'"),
         (f"{COMPARE} fifo --seeds ten", "seeds are 'ten'"),
+        (f"{COMPARE} fifo --load 0.5 --queries 1000001", "expected 1 to 1,000,000"),
+        (f"{COMPARE} fifo --interval 1e10", "at most 1e9"),
+        (f"{COMPARE} fifo --seeds {'9' * 5000}", "expected a count"),
         (f"{COMPARE} fifo --workers 0", "workers is 0"),
+        (f"{COMPARE} fifo --workers 1.5", "'1.5' is not a whole number"),
+        ("simulate ok.jsonl --seed 1.5", "--seed: '1.5' is not a whole number"),
         # output
+        ("compare ok.jsonl --schedulers fifo --out=", "'' is not a path"),
+        ("compare ok.jsonl --schedulers fifo --out full", "full/results.json: Is a directory"),
+        ("simulate ok.jsonl --json x --csv ./x", "given for two outputs"),
+        ("generate ok.jsonl --out ./ok.jsonl --batch", "is the trace that is read"),
+        (
+            "generate ok.jsonl --out x --load 1 --executors 2 --cluster spark-50",
+            "both --executors and --cluster",
+        ),
         (f"{COMPARE} fifo --out ok.jsonl", "ok.jsonl: Not a directory"),
         (f"{COMPARE} fifo --out ok.jsonl/out", "ok.jsonl: "),
         ("simulate ok.jsonl --json no/x.json", "No such file or directory"),
@@ -140,6 +183,7 @@ COMPARE = "compare ok.jsonl --out out --seeds 2 --workers 1 --schedulers"
         ("capture postgres --out x.jsonl", "invalid choice 'postgres'"),
         ("capture duckdb --benchmark tpcz --out x.jsonl", "no benchmark 'tpcz'"),
         ("tune ok.jsonl --scheduler s.py:Never", "no grid is known"),
+        ("tune ok.jsonl --scheduler srpt:share=2 --grid share=1", "share is fixed by scheduler"),
         ("tune ok.jsonl --scheduler srpt --grid cap", "not parameter=value"),
         ("tune ok.jsonl --scheduler srpt --grid caps=1", "no parameter 'caps'"),
         ("tune ok.jsonl --scheduler srpt --objective mean_slodown", "did you mean 'mean_slowdown'"),
@@ -154,6 +198,23 @@ def test_mistakes(
 def test_failure_in_a_worker_process(capsys: pytest.CaptureFixture[str], here: Path) -> None:
     command = "compare ok.jsonl --out out --seeds 2 --workers 2 --schedulers fifo,s.py:Raises"
     assert_one_line(capsys, here, command.split(), "scheduler 's.py:Raises', seed 0: ")
+
+
+def test_a_worker_that_dies_names_what_it_ran(
+    capsys: pytest.CaptureFixture[str], here: Path
+) -> None:
+    command = "compare ok.jsonl --out out --seeds 2 --workers 2 --schedulers s.py:Dies"
+    assert_one_line(capsys, here, command.split(), "ended abruptly while 's.py:Dies' ran")
+
+
+def test_memory_that_runs_out(
+    capsys: pytest.CaptureFixture[str], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("lsched.commands.describe.load", full)
+    assert_one_line(capsys, here, ["describe", "tpch"], "memory ran out")
 
 
 def test_failure_leaves_an_earlier_result_as_it_was(

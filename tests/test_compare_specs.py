@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
 import pytest
 from builders import op, plan, trace
 
-from lsched import Arrivals, OptionError, parse_cluster, parse_seeds
-from lsched.specs import grid_specs, parse_grid, parse_numbers, parse_schedulers
-from sim import Cluster, ClusterError, preset
+import sim.registry
+from lsched import Arrivals, OptionError, compare, parse_cluster, parse_seeds
+from lsched.specs import check_seeds, grid_specs, parse_grid, parse_numbers, parse_schedulers
+from sim import Cluster, ClusterError, UnknownScheduler, preset
 
 
 @pytest.mark.parametrize(
@@ -26,7 +31,7 @@ def test_seeds(text: str, seeds: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0", "x", "9-3", "-5", "1-", "1,1", "1-3,2", "1.5", "0-999999"]
+    "text", ["", "0", "x", "9-3", "-5", "1-", "1,1", "1-3,2", "1.5", "0-999999", "9" * 5000]
 )
 def test_bad_seeds(text: str) -> None:
     with pytest.raises(OptionError):
@@ -141,8 +146,64 @@ def test_offered_load_is_what_was_asked_for() -> None:
         {"interval_s": 0.0},
         {"is_batch": True, "num_queries": 0},
         {"is_batch": True, "scale": 0.0},
+        {"is_batch": True, "num_queries": 1_000_001},
+        {"is_batch": True, "num_queries": 1.5},
+        {"load": "0.5"},
     ],
 )
 def test_bad_arrivals(fields: dict[str, float]) -> None:
     with pytest.raises(OptionError):
         Arrivals(**fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"schedulers": [1]}, "scheduler is 1, expected a text"),
+        ({"schedulers": 1}, "scheduler is 1, expected a text"),
+        ({"seeds": True}, "seeds are True"),
+        ({"seeds": 1.5}, "seeds are 1.5"),
+        ({"seeds": "10"}, "seeds are '10'"),
+        ({"seeds": [0.5]}, "seed is 0.5"),
+        ({"seeds": [True]}, "seed is True"),
+        ({"seeds": 10**9}, "expected 1 to 100,000"),
+        ({"workers": True}, "workers is True"),
+        ({"workers": "2"}, "workers is '2'"),
+        ({"arrivals": 0.5}, "arrivals: 0.5 is not of type Arrivals"),
+        ({"arrivals": [None]}, "arrivals: None is not of type"),
+        ({"cluster": 32}, "cluster: 32 is not of type Cluster"),
+        ({"history": "on"}, "history: 'on' is not of type bool"),
+        ({"traces": [3]}, "traces: 3 is not of type str or Path or Trace"),
+    ],
+)
+def test_arguments_of_wrong_types(fields: dict[str, Any], message: str) -> None:
+    given: dict[str, Any] = {"traces": trace(plan(op(1000))), "schedulers": "fifo", "seeds": 1}
+    with pytest.raises(OptionError, match=message):
+        compare(**{**given, **fields})
+
+
+def test_numpy_integers_are_seeds() -> None:
+    assert check_seeds(np.arange(3)) == (0, 1, 2)
+    assert check_seeds(np.int64(2)) == (0, 1)
+
+
+@pytest.fixture
+def local_name() -> Iterator[str]:
+    @sim.register("only-here")
+    class Local(sim.registry.scheduler_class("fifo")):  # type: ignore[misc]
+        pass
+
+    yield "only-here"
+    del sim.registry._registered["only-here"]
+
+
+def test_workers_do_not_know_what_this_process_registered(local_name: str) -> None:
+    one = trace(plan(op(1000)))
+    compare(one, local_name, seeds=2)
+    with pytest.raises(UnknownScheduler, match="only in the calling process"):
+        compare(one, local_name, seeds=2, workers=2)
+
+
+def test_a_class_without_decide_is_not_registered() -> None:
+    with pytest.raises(TypeError, match="no method decide"):
+        sim.register("blank")(int)

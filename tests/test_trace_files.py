@@ -71,6 +71,19 @@ def test_every_valid_trace_survives_the_round_trip(
     assert traces.read(path) == the_trace
 
 
+def test_a_byte_order_mark_is_accepted(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl")
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert traces.read(path) == EXAMPLE
+
+
+def test_an_error_inside_a_plan_names_the_plan(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl")
+    path.write_bytes(path.read_bytes().replace(b'"num_executors":2', b'"num_executors":0'))
+    with pytest.raises(TraceError, match=r":3: num_executors is 0.*\(plan 'second'\)"):
+        traces.read(path)
+
+
 def test_empty_lines_are_skipped_and_still_counted(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl")
     lines = path.read_bytes().splitlines()
@@ -206,11 +219,12 @@ def test_numbers_that_are_none_are_refused(tmp_path: Path, text: str) -> None:
         (b"", "empty file"),
         (b"\n\n", "empty file"),
         (b"{", ":1: .*truncated"),
-        (b"[1, 2]\n", ":1: "),
-        (b"\xff\xfe\n", ":1: "),
+        (b"[1, 2]\n", ":1: not a trace file; expected JSON Lines"),
+        (b"\xff\xfe\n", ":1: not a trace file; expected JSON Lines"),
+        (b'{\n  "record": "header"\n}\n', ":1: not a trace file; expected JSON Lines"),
         (b"\x1f\x8b", "truncated or damaged gzip"),
         (b"\x1f\x8b" + b"nonsense" * 9, "damaged gzip"),
-        (b"[" * 100_000, ":1: "),
+        (b"[" * 100_000, ":1: not a trace file"),
     ],
 )
 def test_a_file_that_is_no_trace_is_refused(tmp_path: Path, content: bytes, message: str) -> None:

@@ -46,7 +46,9 @@ def poisson_arrivals(
         interval_us = mean_work_us(trace.plans, scale) / (load * num_executors)
     assert interval_us is not None
     if not 0 < interval_us <= MAX_TIME_US:
-        raise TraceError(f"interval is {interval_us} µs, expected more than 0")
+        raise TraceError(
+            f"interval is {interval_us} µs, expected more than 0 and at most {MAX_TIME_US:g}"
+        )
     draws = _Draws(trace, num_queries, seed, scale, size_sd, time_sd)
     gaps = draws.generator.exponential(interval_us, num_queries)
     gaps[0] = 0.0

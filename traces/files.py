@@ -7,26 +7,26 @@ noticed. Nothing that is read is executed.
 
 from __future__ import annotations
 
-import difflib
+import codecs
 import gzip
 import io
 import os
-import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import IO, cast
 
 import msgspec
 
-from traces.errors import TraceError
+from traces.errors import TraceError, did_you_mean
 from traces.model import Plan, Query, Trace
+from traces.output import atomic_file
 
 FORMAT = "lsched-trace"
 VERSION = 1
 MAX_LINE_BYTES = 1 << 28
+UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 class Header(
@@ -60,11 +60,9 @@ def load(name_or_path: str | os.PathLike[str]) -> Trace:
         return read(_shipped_directory() / f"{text}.jsonl.gz")
     if Path(text).exists():
         return read(Path(text))
-    close = difflib.get_close_matches(text, shipped_names(), n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
     raise TraceError(
         f"no trace {text!r}: neither a file nor one of the shipped traces "
-        f"({', '.join(shipped_names())}){hint}"
+        f"({', '.join(shipped_names())}){did_you_mean(text, shipped_names())}"
     )
 
 
@@ -112,23 +110,6 @@ def write(trace: Trace, path: str | os.PathLike[str]) -> None:
             out.close()
 
 
-@contextmanager
-def atomic_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """Open a temporary file beside ``path``; rename it to ``path`` when the block succeeds."""
-    target = Path(path)
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent or ".", prefix=f".{target.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as out:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
 def _shipped_directory() -> Path:
     return Path(str(resources.files("traces"))) / "data"
 
@@ -138,11 +119,11 @@ def _lines(name: str) -> Iterator[bytes]:
         is_gzip = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
         stream = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if is_gzip else raw
+        mark = codecs.BOM_UTF8  # some editors begin a file with it
         while line := stream.readline(MAX_LINE_BYTES):
-            if line.strip():
-                yield line
-            else:
-                yield b""
+            line = line.removeprefix(mark)
+            mark = b""
+            yield line if line.strip() else b""
 
 
 def _parse(name: str, lines: Iterator[bytes]) -> Trace:
@@ -172,8 +153,18 @@ def _parse(name: str, lines: Iterator[bytes]) -> Trace:
             else:
                 _check_query(record, plan_names, query_ids, queries)
                 queries.append(record)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise TraceError(f"{name}:{number}: {error}") from None
+        except UNREADABLE as error:
+            message = f"{name}:{number}: {error}"
+            if header is None and not _has_record(line):
+                message = (
+                    f"{name}:{number}: not a trace file; expected JSON Lines, a header record "
+                    f"first ({error})"
+                )
+            elif isinstance(error, msgspec.MsgspecError):
+                plan = _plan_name(line)
+                if plan is not None and repr(plan) not in message:
+                    message += f" (plan {plan!r})"
+            raise TraceError(message) from None
     if header is None:
         raise TraceError(f"{name}:1: empty file, expected a header record")
     counts = (len(plans), len(queries))
@@ -194,6 +185,25 @@ def _parse(name: str, lines: Iterator[bytes]) -> Trace:
         raise TraceError(f"{name}: {error}") from None
 
 
+class _Named(msgspec.Struct, tag="plan", tag_field="record"):
+    name: str
+
+
+def _plan_name(line: bytes) -> str | None:
+    try:
+        return msgspec.json.decode(line, type=_Named).name
+    except UNREADABLE:
+        return None
+
+
+def _has_record(line: bytes) -> bool:
+    try:
+        value = msgspec.json.decode(line)
+    except UNREADABLE:
+        return False
+    return isinstance(value, dict) and "record" in value
+
+
 def _check_header(record: Header | Plan | Query) -> Header:
     if not isinstance(record, Header):
         raise ValueError("expected a header record first")
@@ -208,8 +218,7 @@ def _check_query(
     query: Query, plan_names: set[str], query_ids: set[int], queries: list[Query]
 ) -> None:
     if query.plan not in plan_names:
-        close = difflib.get_close_matches(query.plan, plan_names, n=1)
-        hint = f", did you mean {close[0]!r}?" if close else ""
+        hint = did_you_mean(query.plan, plan_names)
         raise ValueError(f"plan: {query.plan!r} is not in this file{hint}")
     if query.query_id in query_ids:
         raise ValueError(f"query_id: {query.query_id} is there twice")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import tyro
 
 from lsched.commands.console import output_console
-from lsched.commands.options import OptionalPath
-from lsched.output import check_output_file
+from lsched.commands.options import Count, Number, OptionalPath, OutputPath
+from lsched.output import check_output_files
 from traces import write
 
 
@@ -25,16 +24,16 @@ class Options:
     engine: tyro.conf.Positional[Literal["duckdb"]]
     """The engine."""
 
-    out: Path
+    out: OutputPath
     """File to write; a name that ends in .gz is compressed."""
 
     benchmark: str = "tpch"
     """The benchmark to run."""
 
-    scale_factor: Annotated[float, tyro.conf.arg(metavar="NUMBER")] = 1.0
+    scale_factor: Number = 1.0
     """Size of the benchmark's data, about GB."""
 
-    repetitions: Annotated[int, tyro.conf.arg(metavar="COUNT")] = 5
+    repetitions: Count = 5
     """Executions of each query; the first warms up."""
 
     directory: OptionalPath = None
@@ -45,7 +44,7 @@ def run(options: Options) -> None:
     """Do what the options say."""
     from traces.capture.duckdb import capture_benchmark
 
-    check_output_file(options.out)
+    check_output_files(options.out)
     trace = capture_benchmark(
         benchmark=options.benchmark,
         scale_factor=options.scale_factor,

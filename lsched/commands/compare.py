@@ -18,6 +18,7 @@ from lsched.commands.options import (
     OptionalPath,
     OptionalText,
     SeedsText,
+    WholeNumber,
 )
 from lsched.compare import Comparison, compare
 from lsched.errors import OptionError
@@ -64,7 +65,7 @@ class Options:
     format: Literal["png", "pdf", "svg"] = "png"
     """Format of the plots."""
 
-    workers: int = field(default_factory=num_cores)
+    workers: WholeNumber = field(default_factory=num_cores)
     """Processes to run in."""
 
     arrivals: ArrivalGroup = NO_ARRIVAL_OPTIONS

@@ -13,11 +13,16 @@ from lsched.runner import Progress
 PIPED_WIDTH = 100
 
 
+class _Output(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # rich would exit with code 1
+
+
 def output_console() -> Console:
     """Standard output; 100 columns where it is not a terminal."""
-    console = Console(highlight=False, markup=False)
+    console = _Output(highlight=False, markup=False)
     if not console.is_terminal:
-        console = Console(highlight=False, markup=False, width=PIPED_WIDTH)
+        console = _Output(highlight=False, markup=False, width=PIPED_WIDTH)
     return console
 
 

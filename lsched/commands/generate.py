@@ -9,16 +9,19 @@ from lsched.commands.console import output_console
 from lsched.commands.options import (
     NO_ARRIVAL_OPTIONS,
     ArrivalGroup,
-    ClusterText,
     OptionalCount,
     OptionalText,
+    OutputPath,
     TraceText,
+    WholeNumber,
 )
 from lsched.errors import OptionError
-from lsched.output import check_output_file
+from lsched.output import check_output_files
 from lsched.specs import check_seeds, parse_cluster
 from sim import Cluster
 from traces import Trace, load, write
+
+DEFAULT_CLUSTER = "inmemory-32"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,19 +34,20 @@ class Options:
     trace: TraceText
     """A shipped trace or a trace file, whose plans are used."""
 
-    out: Path
+    out: OutputPath
     """File to write; a name that ends in .gz is compressed."""
 
     name: OptionalText = None
     """Name of the new trace; if not given, that of the file."""
 
-    seed: int = 0
+    seed: WholeNumber = 0
     """Of the draws."""
 
     executors: OptionalCount = None
     """Executors that the load is for, instead of a cluster's."""
 
-    cluster: ClusterText = "inmemory-32"
+    cluster: OptionalText = None
+    """The cluster that the load is for, inmemory-32 if not given."""
 
     arrivals: ArrivalGroup = NO_ARRIVAL_OPTIONS
 
@@ -55,9 +59,14 @@ def run(options: Options) -> None:
         raise OptionError("how queries arrive is not given: --load, --interval or --batch")
     if options.executors is not None and arrivals.load is None:
         raise OptionError("--executors is only for --load")
-    check_output_file(options.out)
+    if options.executors is not None and options.cluster is not None:
+        raise OptionError("both --executors and --cluster; choose one")
+    check_output_files(options.out)
+    trace_file = Path(options.trace)
+    if trace_file.is_file() and options.out.exists() and options.out.samefile(trace_file):
+        raise OptionError(f"--out {options.out} is the trace that is read; give another name")
     cluster = (
-        parse_cluster(options.cluster)
+        parse_cluster(options.cluster or DEFAULT_CLUSTER)
         if options.executors is None
         else Cluster(executors_per_node=options.executors)
     )

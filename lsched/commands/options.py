@@ -15,9 +15,11 @@ from lsched.errors import OptionError
 from lsched.specs import parse_numbers
 
 
-def _optional(metavar: str, kind: type[Any], what: str) -> PrimitiveConstructorSpec[Any]:
+def _value(metavar: str, kind: type[Any], what: str) -> PrimitiveConstructorSpec[Any]:
     def parse(words: list[str]) -> Any:
         try:
+            if kind is Path and not words[0]:
+                raise ValueError
             return kind(words[0])
         except ValueError:
             raise ValueError(f"{words[0]!r} is not {what}") from None
@@ -32,10 +34,14 @@ def _optional(metavar: str, kind: type[Any], what: str) -> PrimitiveConstructorS
     )
 
 
-OptionalNumber = Annotated[float | None, _optional("NUMBER", float, "a number")]
-OptionalCount = Annotated[int | None, _optional("COUNT", int, "a whole number")]
-OptionalText = Annotated[str | None, _optional("TEXT", str, "a text")]
-OptionalPath = Annotated[Path | None, _optional("PATH", Path, "a path")]
+Number = Annotated[float, _value("NUMBER", float, "a number")]
+Count = Annotated[int, _value("COUNT", int, "a whole number")]
+WholeNumber = Annotated[int, _value("INT", int, "a whole number")]
+OutputPath = Annotated[Path, _value("PATH", Path, "a path")]
+OptionalNumber = Annotated[float | None, _value("NUMBER", float, "a number")]
+OptionalCount = Annotated[int | None, _value("COUNT", int, "a whole number")]
+OptionalText = Annotated[str | None, _value("TEXT", str, "a text")]
+OptionalPath = Annotated[Path | None, _value("PATH", Path, "a path")]
 OnOff = Literal["on", "off"]
 ClusterText = Annotated[
     str,

@@ -14,13 +14,14 @@ from lsched.commands.options import (
     OnOff,
     OptionalPath,
     TraceText,
+    WholeNumber,
 )
-from lsched.output import check_output_file
+from lsched.output import check_output_files
 from lsched.report import RECORD_FIELDS, write_csv, write_json
 from lsched.runner import Job, Setting, simulate_job
 from lsched.specs import check_seeds, parse_cluster
 from lsched.tables import summary_table
-from sim import Event
+from sim import Event, make_scheduler
 from traces import load
 
 
@@ -34,7 +35,7 @@ class Options:
     scheduler: str = "fair"
     """As name, name:key=value+key=value, or path/to/file.py:ClassName."""
 
-    seed: int = 0
+    seed: WholeNumber = 0
     """For arrivals, the luck of work orders, and schedulers that draw."""
 
     cluster: ClusterText = "inmemory-32"
@@ -59,9 +60,7 @@ class Options:
 
 def run(options: Options) -> None:
     """Do what the options say."""
-    files = (options.json, options.csv, options.events, options.gantt)
-    for path in filter(None, files):
-        check_output_file(path)
+    check_output_files(options.json, options.csv, options.events, options.gantt)
     if options.gantt is not None:
         from lsched.plots import check_format
 
@@ -70,6 +69,7 @@ def run(options: Options) -> None:
     setting = Setting((trace,), parse_cluster(options.cluster), options.history == "on")
     (seed,) = check_seeds([options.seed])
     job = Job(0, options.arrivals.arrivals(), options.scheduler, seed)
+    make_scheduler(options.scheduler, seed=seed)  # a mistake in it is not one of the run
     has_events = options.events is not None or options.gantt is not None
     result = simulate_job(setting, job, record_events=has_events)
     summary = result.summary()

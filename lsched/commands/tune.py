@@ -18,8 +18,9 @@ from lsched.commands.options import (
     OptionalText,
     SeedsText,
     TraceText,
+    WholeNumber,
 )
-from lsched.output import check_output_file
+from lsched.output import check_output_files
 from lsched.report import write_json
 from lsched.runner import num_cores
 from lsched.specs import parse_grid, parse_seeds
@@ -58,7 +59,7 @@ class Options:
     out: OptionalPath = None
     """File for all candidates, as JSON."""
 
-    workers: int = field(default_factory=num_cores)
+    workers: WholeNumber = field(default_factory=num_cores)
     """Processes to run in."""
 
     arrivals: ArrivalGroup = NO_ARRIVAL_OPTIONS
@@ -67,7 +68,7 @@ class Options:
 def run(options: Options) -> None:
     """Do what the options say."""
     if options.out is not None:
-        check_output_file(options.out)
+        check_output_files(options.out)
     with progress_bar("tuning") as progress:
         tuning = tune(
             options.trace,

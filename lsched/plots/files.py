@@ -15,9 +15,9 @@ from lsched.plots.ratios import ratio_to_reference
 from lsched.plots.series import latency_by_load, queries_in_system
 from lsched.plots.style import case_heading
 from lsched.runner import Job, simulate_job
-from lsched.specs import did_you_mean
 from lsched.tables import short_name
-from traces.files import atomic_file
+from traces.errors import did_you_mean
+from traces.output import atomic_file
 
 FORMATS = ("png", "pdf", "svg")
 DPI = 150
