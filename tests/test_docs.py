@@ -1,0 +1,103 @@
+"""README and docs: every snippet runs, and what they name exists."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sim
+import traces
+from sim.registry import scheduler_class
+from traces.model import Trace
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    """Fenced code blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", path.read_text(), re.DOTALL | re.MULTILINE)
+
+
+PYTHON = [(path, code) for path in DOCUMENTS for code in blocks(path, "python")]
+SHELL = [
+    line.strip()
+    for path in DOCUMENTS
+    for code in blocks(path, "sh(?: [a-z]+)?")
+    for line in code.replace("\\\n", " ").splitlines()
+    if line.strip().startswith("lsched ")
+]
+
+
+@pytest.mark.parametrize(("path", "code"), PYTHON)
+def test_python_snippets_run(
+    path: Path, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "snippet.py"
+    header = "import sim, traces\n" if "import sim" not in code else ""
+    file.write_text(header + code)
+    done = subprocess.run(
+        [sys.executable, file], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, f"{path.name}: {done.stderr}"
+
+
+def test_there_are_snippets_and_commands() -> None:
+    assert len(PYTHON) >= 2
+    assert len(SHELL) >= 5
+
+
+@pytest.mark.parametrize("line", sorted(set(SHELL)))
+def test_commands_name_things_that_exist(line: str) -> None:
+    """Commands are parsed, not run: their subcommand, options and schedulers must exist."""
+    words = line.split()
+    shown = subprocess.run(
+        ["lsched", words[1], *(["duckdb"] if words[1] == "capture" else []), "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shown.returncode == 0, shown.stderr
+    for word in words[2:]:
+        if word.startswith("--"):
+            assert re.search(rf"{re.escape(word)}\b", shown.stdout), f"{word} in {line!r}"
+    for option in ("--schedulers", "--scheduler"):
+        if option in words:
+            for spec in words[words.index(option) + 1].split(","):
+                if ".py:" not in spec:
+                    sim.make_scheduler(spec)
+
+
+def test_the_annotated_trace_is_a_trace(tmp_path: Path) -> None:
+    (text,) = [block for path in DOCUMENTS for block in blocks(path, "jsonl")]
+    file = tmp_path / "tiny.jsonl"
+    file.write_text(text)
+    trace = traces.load(file)
+    assert isinstance(trace, Trace)
+    assert sim.simulate(trace, "fifo").summary()["num_queries"] == 1
+
+
+def test_links_lead_to_files() -> None:
+    for path in DOCUMENTS:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text()):
+            assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def test_the_readme_names_every_scheduler() -> None:
+    text = (ROOT / "README.md").read_text()
+    missing = [name for name in own_schedulers() if f"`{name}`" not in text]
+    assert not missing
+
+
+def own_schedulers() -> list[str]:
+    """Registered schedulers that come with the package."""
+    return [
+        name
+        for name in sim.scheduler_names()
+        if scheduler_class(name).__module__.startswith("sim.schedulers")
+    ]
