@@ -57,7 +57,9 @@ def test_commands_name_things_that_exist(line: str) -> None:
     """Commands are parsed, not run: their subcommand, options and schedulers must exist."""
     words = line.split()
     shown = subprocess.run(
-        ["lsched", words[1], *(["duckdb"] if words[1] == "capture" else []), "--help"],
+        [sys.executable, "-m", "lsched.cli", words[1], *words[2:3], "--help"]
+        if words[1] == "capture"
+        else [sys.executable, "-m", "lsched.cli", words[1], "--help"],
         capture_output=True,
         text=True,
         check=False,
