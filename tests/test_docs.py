@@ -57,9 +57,13 @@ def test_commands_name_things_that_exist(line: str) -> None:
     """Commands are parsed, not run: their subcommand, options and schedulers must exist."""
     words = line.split()
     shown = subprocess.run(
-        [sys.executable, "-m", "lsched.cli", words[1], *words[2:3], "--help"]
-        if words[1] == "capture"
-        else [sys.executable, "-m", "lsched.cli", words[1], "--help"],
+        [
+            sys.executable,
+            "-m",
+            "lsched.cli",
+            *words[1 : 3 if words[1] == "capture" else 2],
+            "--help",
+        ],
         capture_output=True,
         text=True,
         check=False,
