@@ -11,8 +11,6 @@ from sim.cluster import Cluster
 from traces import KINDS, Kind, Plan, Query, TraceError
 from traces.model import MAX_WORK_ORDERS, Operator, scaled_count
 
-U32 = 1 << 32
-
 
 class CompiledPlan:
     """What is the same for all queries of a plan, as flat tuples indexed by operator.
@@ -62,10 +60,12 @@ class CompiledPlan:
             float(operator.est_work_order_us or operator.mean_work_order_us)
             for operator in plan.operators
         )
-        self.batch = cluster.work_orders_per_batch
+        self._has_any_waves = any(self.has_waves)
+        self._batch = cluster.work_orders_per_batch
         recorded = [operator.work_order_us for operator in plan.operators]
         self._times = np.concatenate([np.asarray(times, np.int64) for times in recorded])
-        self._lengths = np.array([len(times) for times in recorded], np.int64)
+        self._num_recorded = list(map(len, recorded))
+        self._lengths = np.array(self._num_recorded, np.int64)
         self._offsets = np.cumsum(self._lengths) - self._lengths
 
     def num_work_orders(self, query: Query) -> tuple[list[int], list[int]]:
@@ -80,27 +80,24 @@ class CompiledPlan:
                 f"query {query.query_id} ({query.plan}) has {sum(raw):,} work orders at size "
                 f"factor {query.size_factor}, expected at most {MAX_WORK_ORDERS:,}"
             )
-        return raw, [-(-count // self.batch) for count in raw]
+        return raw, self._batched(raw)
 
     def draw(self, query: Query, raw_counts: Sequence[int], seed: int) -> Draw:
         """Base times of all work orders, from (seed, query, operator, index) alone (R8)."""
-        is_recorded = list(raw_counts) == self._lengths.tolist()
-        if is_recorded and not any(self.has_waves):
-            times, uniform = self._times, None
-        else:
+        times, numbers = self._times, list[int]()
+        if self._has_any_waves or list(raw_counts) != self._num_recorded:
             times, uniform = self._resample(query, np.asarray(raw_counts, np.int64), seed)
+            numbers = uniform.tolist() if self._has_any_waves else numbers
         if query.time_factor != 1.0:
             times = np.maximum(np.rint(times * query.time_factor).astype(np.int64), 1)
         raw_bounds = list(itertools.accumulate(raw_counts, initial=0))
         bounds = raw_bounds
-        if self.batch > 1:
+        if self._batch > 1:
             spans = itertools.pairwise(raw_bounds)
-            first = [at for low, high in spans for at in range(low, high, self.batch)]
+            first = [at for low, high in spans for at in range(low, high, self._batch)]
             times = np.add.reduceat(times, first)
-            counts = [-(-count // self.batch) for count in raw_counts]
-            bounds = list(itertools.accumulate(counts, initial=0))
+            bounds = list(itertools.accumulate(self._batched(raw_counts), initial=0))
         flat = times.tolist()
-        numbers = [] if uniform is None or not any(self.has_waves) else uniform.tolist()
         return Draw(
             base_us=[flat[low:high] for low, high in itertools.pairwise(bounds)],
             uniform=[
@@ -110,6 +107,9 @@ class CompiledPlan:
                 )
             ],
         )
+
+    def _batched(self, raw_counts: Sequence[int]) -> list[int]:
+        return [-(-count // self._batch) for count in raw_counts]
 
     def _resample(
         self, query: Query, counts: np.ndarray, seed: int

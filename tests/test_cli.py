@@ -196,14 +196,7 @@ def test_a_process_of_its_own(file: str, tmp_path: Path) -> None:
 def test_a_signal_leaves_nothing_behind(
     file: str, tmp_path: Path, number: int, code: int, message: bytes, workers: str
 ) -> None:
-    marker, script = tmp_path / "started", tmp_path / "slow.py"
-    script.write_text(
-        "import os, pathlib, time\n"
-        "class Slow:\n"
-        "    def decide(self, view):\n"
-        f"        pathlib.Path({str(marker)!r}).write_text(str(os.getpid()))\n"
-        "        time.sleep(60)\n"
-    )
+    script, marker = slow_scheduler(tmp_path)
     words = ["compare", file, "--schedulers", f"{script}:Slow", "--seeds", "2"]
     process = subprocess.Popen(
         [*LSCHED, *words, "--workers", workers, "--out", str(tmp_path / "out")],
@@ -222,7 +215,18 @@ def test_a_signal_leaves_nothing_behind(
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_workers_end_when_their_parent_is_killed(file: str, tmp_path: Path) -> None:
-    marker, script = tmp_path / "started", tmp_path / "slow.py"
+    script, marker = slow_scheduler(tmp_path)
+    words = ["compare", file, "--schedulers", f"{script}:Slow", "--seeds", "2", "--workers", "2"]
+    process = subprocess.Popen([*LSCHED, *words], stderr=subprocess.DEVNULL)
+    wait_for(lambda: marker.exists() and marker.read_text() != "")
+    process.kill()
+    process.wait()
+    wait_for(lambda: is_gone(marker.read_text()))
+
+
+def slow_scheduler(folder: Path) -> tuple[Path, Path]:
+    """A file with a scheduler that never answers, and where it writes its process id first."""
+    script, marker = folder / "slow.py", folder / "started"
     script.write_text(
         "import os, pathlib, time\n"
         "class Slow:\n"
@@ -230,12 +234,7 @@ def test_workers_end_when_their_parent_is_killed(file: str, tmp_path: Path) -> N
         f"        pathlib.Path({str(marker)!r}).write_text(str(os.getpid()))\n"
         "        time.sleep(60)\n"
     )
-    words = ["compare", file, "--schedulers", f"{script}:Slow", "--seeds", "2", "--workers", "2"]
-    process = subprocess.Popen([*LSCHED, *words], stderr=subprocess.DEVNULL)
-    wait_for(lambda: marker.exists() and marker.read_text() != "")
-    process.kill()
-    process.wait()
-    wait_for(lambda: is_gone(marker.read_text()))
+    return script, marker
 
 
 def is_gone(pid: str) -> bool:

@@ -6,8 +6,15 @@ from collections.abc import Sequence
 
 from sim.registry import register
 from sim.schedule import Allocation
-from sim.schedulers.common import Listing, MemoryRule, PipelineRule, check_choice, total_us
-from sim.view import ClusterView, QueryView, Size
+from sim.schedulers.common import (
+    Listing,
+    MemoryRule,
+    PipelineRule,
+    check_choice,
+    plan_order,
+    total_us,
+)
+from sim.view import ClusterView, OperatorView, QueryView, Size
 
 
 def shortest_first(queries: Sequence[QueryView], size: Size) -> list[QueryView]:
@@ -40,4 +47,9 @@ class ShortestJobFirst:
     def decide(self, view: ClusterView) -> list[Allocation]:
         """Answer a scheduling event."""
         queries = self._listing.admitted(view, shortest_first(view.queries, self._size))
-        return self._listing.allocations(view, [(query, view.num_executors) for query in queries])
+        limits = [(query, view.num_executors) for query in queries]
+        return self._listing.allocations(view, limits, self._rank)
+
+    def _rank(self, query: QueryView) -> Sequence[OperatorView]:
+        """The operators of a query that may run, most urgent first."""
+        return plan_order(query)

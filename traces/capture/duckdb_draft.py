@@ -23,7 +23,6 @@ class DraftOperator:
             true in both.
         width_bytes: bytes per output row.
         state_bytes, est_state_bytes: what it holds when its pipeline ends.
-        is_sink: whether it ends its pipeline.
         node: where it comes from; tells its events in the log.
     """
 
@@ -36,7 +35,6 @@ class DraftOperator:
     est_rows_out: int
     width_bytes: float
     node: ProfileNode
-    is_sink: bool = False
     state_bytes: int = 0
     est_state_bytes: int = 0
 

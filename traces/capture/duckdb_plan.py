@@ -132,7 +132,6 @@ class _Drafter:
     def _sink(self, node: ProfileNode, flow: _Flow) -> _Flow:
         index = self._add(node, SINKS[node.type], [flow])
         operator = self.plan.operators[index]
-        operator.is_sink = True
         if node.est_rows is None:
             limit = node.limit
             est_rows = flow.est_rows if operator.kind != "aggregate" else 1
@@ -152,7 +151,6 @@ class _Drafter:
         operator = self.plan.operators[index]
         operator.rows_out, operator.est_rows_out = flow.rows, flow.est_rows
         operator.width_bytes = flow.width_bytes
-        operator.is_sink = True
         operator.state_bytes = hash_table_bytes(flow.rows, flow.width_bytes)
         operator.est_state_bytes = hash_table_bytes(flow.est_rows, flow.width_bytes)
         return index
@@ -194,7 +192,7 @@ class _Drafter:
             index = self._add(node, "materialize", [source])
         operator = self.plan.operators[index]
         operator.rows_out, operator.est_rows_out = source.rows, source.est_rows
-        operator.width_bytes, operator.is_sink = source.width_bytes, True
+        operator.width_bytes = source.width_bytes
         operator.name = operator.name or "delim join"
         if operator.kind == "materialize":
             operator.state_bytes = int(source.rows * source.width_bytes)
@@ -227,7 +225,7 @@ class _Drafter:
         operator = self.plan.operators[index]
         operator.name = node.info.get("CTE Name", "")
         operator.rows_out, operator.est_rows_out = flow.rows, flow.est_rows
-        operator.width_bytes, operator.is_sink = flow.width_bytes, True
+        operator.width_bytes = flow.width_bytes
         operator.state_bytes = int(flow.rows * flow.width_bytes)
         operator.est_state_bytes = int(flow.est_rows * flow.width_bytes)
         key = node.info.get("Table Index", node.info.get("CTE Index", ""))
