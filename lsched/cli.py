@@ -9,7 +9,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -25,10 +25,26 @@ COMMANDS = {
     "tune": "find the best parameters of a scheduler",
     "generate": "draw arrivals over a trace's plans and write a trace",
     "capture": "record a trace from a database engine",
+    "import": "make a trace of another system's log or data set",
     "describe": "say what is in a trace",
     "schedulers": "list every scheduler with its parameters",
 }
 """Subcommands, each a module of ``lsched.commands`` with ``Options`` and ``run``."""
+GROUPS = {
+    "capture": {
+        "duckdb": "run a benchmark or queries of your own on DuckDB",
+        "spark": "run queries of your own on PySpark",
+    },
+    "import": {
+        "spark": "Spark event logs",
+        "decima": "Decima's stage profiles of TPC-H on Spark",
+        "cab": "Cloud Analytics Benchmark: query streams and measured runs",
+        "redset": "Redset: Amazon Redshift's fleet",
+        "snowset": "Snowset: Snowflake's fleet",
+        "alibaba": "Alibaba cluster trace v2018: batch_task",
+    },
+}
+"""Subcommands of subcommands, each a module named ``GROUP_NAME``."""
 USER_ERRORS = (*RUN_ERRORS, OptionError, WorkerError, OSError, MemoryError)
 EXIT_USAGE, EXIT_INTERRUPTED, EXIT_PIPE, EXIT_SIGNAL = 2, 130, 141, 128
 
@@ -114,25 +130,52 @@ def _abandon_output() -> None:
 def _dispatch(arguments: list[str]) -> None:
     name = arguments[0] if arguments else "--help"
     if name == "help" and len(arguments) > 1:
-        _dispatch([arguments[1], "--help"])
+        _dispatch([*arguments[1:], "--help"])
     elif name in ("-h", "--help", "help"):
         print(_help())
     elif name == "--version":
         print(f"{PROGRAM} {lsched.__version__}")
+    elif name in GROUPS:
+        _dispatch_group(name, arguments[1:])
     elif name in COMMANDS:
-        module = importlib.import_module(f"lsched.commands.{name}")
-        options = parse_options(module.Options, f"{PROGRAM} {name}", arguments[1:])
-        if options is not None:
-            module.run(options)
+        _run(name, f"{PROGRAM} {name}", arguments[1:])
     else:
-        raise OptionError(
-            f"no command {name!r}, there are {', '.join(COMMANDS)}{did_you_mean(name, COMMANDS)}"
-        )
+        raise _unknown("command", name, COMMANDS)
+
+
+def _dispatch_group(group: str, arguments: list[str]) -> None:
+    members = GROUPS[group]
+    name = arguments[0] if arguments else "--help"
+    if name in ("-h", "--help", "help"):
+        print(f"usage: {PROGRAM} {group} [-h] WHAT …\n\n{COMMANDS[group]}:\n")
+        print("\n".join(_listed(members)))
+        print(f"\n`{PROGRAM} {group} WHAT --help` shows the options of each.")
+    elif name in members:
+        _run(f"{group}_{name}", f"{PROGRAM} {group} {name}", arguments[1:])
+    else:
+        raise _unknown(f"{group} from", name, members)
+
+
+def _run(module_name: str, program: str, arguments: Sequence[str]) -> None:
+    module = importlib.import_module(f"lsched.commands.{module_name}")
+    options = parse_options(module.Options, program, arguments)
+    if options is not None:
+        module.run(options)
+
+
+def _unknown(what: str, name: str, known: Mapping[str, str]) -> OptionError:
+    return OptionError(
+        f"no {what} {name!r}, there are {', '.join(known)}{did_you_mean(name, known)}"
+    )
+
+
+def _listed(members: Mapping[str, str]) -> list[str]:
+    width = max(map(len, members))
+    return [f"  {name:<{width}}  {summary}" for name, summary in members.items()]
 
 
 def _help() -> str:
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
+    lines = _listed(COMMANDS)
     return "\n".join(
         (
             f"usage: {PROGRAM} [-h] [--version] COMMAND …",

@@ -28,16 +28,25 @@ class PlanHistory:
 
 @dataclass(slots=True)
 class History:
-    """Completed runs by plan. Pass one run's history to the next to start with experience."""
+    """Completed runs by plan and by template. Pass one run's to the next to start with experience.
 
-    plans: dict[str, PlanHistory] = field(default_factory=dict)
+    Attributes:
+        plans: by the plan's name, and for queries of a template also by (plan, template).
+        is_enabled: whether schedulers see it.
+        observed_work_us, estimated_work_us: of all completed queries.
+    """
+
+    plans: dict[str | tuple[str, str], PlanHistory] = field(default_factory=dict)
     is_enabled: bool = True
     observed_work_us: float = 0.0
     estimated_work_us: float = 0.0
 
-    def of(self, plan: str) -> PlanHistory | None:
-        """Completed runs of a plan, None if there are none or history is off."""
-        return self.plans.get(plan) if self.is_enabled else None
+    def of(self, plan: str, template: str = "") -> PlanHistory | None:
+        """Completed runs of a template, else of its plan; None if there are none or it is off."""
+        if not self.is_enabled:
+            return None
+        known = self.plans.get((plan, template)) if template else None
+        return known or self.plans.get(plan)
 
     @property
     def correction(self) -> float:
@@ -55,14 +64,17 @@ class History:
         busy_us: Sequence[float],
         num_recorded: Sequence[int],
         estimated_work_us: float,
+        template: str = "",
     ) -> None:
         """Add a completed run."""
         if not self.is_enabled:
             return
-        known = self.plans.get(plan)
-        if known is None:
-            self.plans[plan] = PlanHistory(1, list(busy_us), list(num_recorded))
-        else:
+        keys: tuple[str | tuple[str, str], ...] = (plan, (plan, template)) if template else (plan,)
+        for key in keys:
+            known = self.plans.get(key)
+            if known is None:
+                self.plans[key] = PlanHistory(1, list(busy_us), list(num_recorded))
+                continue
             known.num_completed += 1
             for operator, (busy, count) in enumerate(zip(busy_us, num_recorded, strict=True)):
                 known.busy_us[operator] += busy
@@ -72,7 +84,8 @@ class History:
 
     def check(self, num_operators: Mapping[str, int]) -> None:
         """Raise ValueError where a plan here has another number of operators than given by name."""
-        for name, known in self.plans.items():
+        for key, known in self.plans.items():
+            name = key if isinstance(key, str) else key[0]
             if name in num_operators and len(known.busy_us) != num_operators[name]:
                 raise ValueError(
                     f"the history of plan {name!r} has {len(known.busy_us)} operators, the trace's "

@@ -104,6 +104,7 @@ class Progress:
             [observed_us(index) for index in operators],
             active.num_recorded,
             math.fsum(map(operator.mul, compiled.est_recorded_us, active.num_recorded)),
+            active.query.template,
         )
         busy = sum(state.busy_us[base + index] for index in operators)
         record = QueryRecord.of(active, now_us, busy)

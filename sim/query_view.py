@@ -18,7 +18,8 @@ class QueryView:
     """A query in the system.
 
     Attributes:
-        query_id, plan, tenant, query_class: of the submission; ``plan`` is the plan's name.
+        query_id, plan, template, tenant, query_class: of the submission; ``plan`` is the plan's
+            name, ``template`` what repeats, empty where that is the plan.
         arrival_us: when it arrived, µs.
         size_factor: its visible size.
     """
@@ -28,6 +29,7 @@ class QueryView:
         self._active = active
         self.query_id = active.query.query_id
         self.plan = active.query.plan
+        self.template = active.query.template
         self.tenant = active.query.tenant
         self.query_class = active.query.query_class
         self.arrival_us = active.arrival_us
@@ -104,8 +106,11 @@ class QueryView:
 
     @property
     def history(self) -> PlanHistory | None:
-        """Completed runs of the same plan; None if there are none, or history is off."""
-        return self._simulation.history.of(self.plan)
+        """Completed runs of the same template, else of the same plan.
+
+        None if there are none, or history is off.
+        """
+        return self._simulation.history.of(self.plan, self.template)
 
     @property
     def est_remaining_us(self) -> float:

@@ -31,6 +31,7 @@ class QueryRecord:
 
     query_id: int
     plan: str
+    template: str
     tenant: str
     query_class: str
     arrival_s: float
@@ -51,6 +52,7 @@ class QueryRecord:
         return cls(
             query_id=active.query.query_id,
             plan=active.query.plan,
+            template=active.query.template,
             tenant=active.query.tenant,
             query_class=active.query.query_class,
             arrival_s=active.arrival_us / US_PER_S,

@@ -180,7 +180,7 @@ COMPARE = "compare ok.jsonl --out out --seeds 2 --workers 1 --schedulers"
         ("generate ok.jsonl --out no/x.jsonl --load 0.5", "No such file or directory"),
         ("generate ok.jsonl --out x.jsonl --load 0.5 --executors 0", "expected 1 to"),
         ("generate ok.jsonl --out x.jsonl --batch --executors 4", "only for --load"),
-        ("capture postgres --out x.jsonl", "invalid choice 'postgres'"),
+        ("capture postgres --out x.jsonl", "no capture from 'postgres', there are duckdb, spark"),
         ("capture duckdb --benchmark tpcz --out x.jsonl", "no benchmark 'tpcz'"),
         ("tune ok.jsonl --scheduler s.py:Never", "no grid is known"),
         ("tune ok.jsonl --scheduler srpt:share=2 --grid share=1", "share is fixed by scheduler"),

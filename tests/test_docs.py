@@ -11,6 +11,7 @@ import pytest
 
 import sim
 import traces
+from lsched.cli import GROUPS
 from sim.registry import scheduler_class
 from traces.model import Trace
 
@@ -61,7 +62,7 @@ def test_commands_name_things_that_exist(line: str) -> None:
             sys.executable,
             "-m",
             "lsched.cli",
-            *words[1 : 3 if words[1] == "capture" else 2],
+            *words[1 : 3 if words[1] in GROUPS else 2],
             "--help",
         ],
         capture_output=True,

@@ -12,7 +12,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = ("traces", "sim", "lsched")
-OPTIONAL = {"duckdb", "duckdb_extension_tpch", "duckdb_extension_tpcds", "pandas", "pyarrow"}
+OPTIONAL = {
+    "duckdb",
+    "duckdb_extension_tpch",
+    "duckdb_extension_tpcds",
+    "pandas",
+    "pyarrow",
+    "pyspark",
+}
 LEARNING = {"torch", "torch_geometric", "gymnasium", "tensorboard", "safetensors"}
 FILES = [path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py"))]
 NAMES = [str(path.relative_to(ROOT)) for path in FILES]

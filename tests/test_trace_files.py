@@ -170,7 +170,7 @@ DAMAGE: dict[str, tuple[Callable[[Records], object], str]] = {
     "plan twice": (put(SECOND, name="first"), ":3: name: plan 'first' is there twice"),
     "plan after queries": (
         lambda records: records.append(records.pop(SECOND)),
-        r":\d: (plan: 'second' is not in this file|a plan after)",
+        r":\d: (plan: 'second' is not in this trace|a plan after)",
     ),
     "unknown plan": (put(QUERY, plan="frist"), ":4: plan: 'frist' .*did you mean 'first'"),
     "query twice": (put(LAST, query_id=0), ":5: query_id: 0 is there twice"),

@@ -5,6 +5,7 @@ from traces.errors import TraceError
 from traces.files import load, read, shipped_names, write
 from traces.kinds import KINDS, Kind
 from traces.model import Edge, Operator, Plan, Query, Trace, Wave
+from traces.stream import TraceStream
 
 __all__ = [
     "KINDS",
@@ -15,6 +16,7 @@ __all__ = [
     "Query",
     "Trace",
     "TraceError",
+    "TraceStream",
     "Wave",
     "batch_arrivals",
     "load",

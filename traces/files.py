@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import itertools
 import os
 import zlib
 from collections.abc import Iterator
@@ -20,8 +21,9 @@ from typing import IO, cast
 import msgspec
 
 from traces.errors import TraceError, did_you_mean
-from traces.model import Plan, Query, Trace
+from traces.model import Plan, Query, QueryCheck, Trace
 from traces.output import atomic_file
+from traces.stream import TraceStream
 
 FORMAT = "lsched-trace"
 VERSION = 1
@@ -86,10 +88,14 @@ def read(path: str | os.PathLike[str]) -> Trace:
         raise TraceError(f"{name}: cannot be read ({error.strerror or error})") from None
 
 
-def write(trace: Trace, path: str | os.PathLike[str]) -> None:
+def write(trace: Trace | TraceStream, path: str | os.PathLike[str]) -> None:
     """Write a trace, under its final name only once it is complete.
 
-    The same trace gives the same bytes. A name that ends in ``.gz`` is compressed.
+    The same trace gives the same bytes. A name that ends in ``.gz`` is compressed. The queries of
+    a stream are taken one at a time.
+
+    Raises:
+        TraceError: a stream's queries do not fit together, or are not as many as it said.
     """
     encoder = msgspec.json.Encoder(order="deterministic")
     header = Header(
@@ -97,14 +103,14 @@ def write(trace: Trace, path: str | os.PathLike[str]) -> None:
         version=VERSION,
         name=trace.name,
         num_plans=len(trace.plans),
-        num_queries=len(trace.queries),
+        num_queries=trace.num_queries,
         description=trace.description,
         source=trace.source,
     )
     with atomic_file(path) as raw:
         is_gzip = os.fspath(path).endswith(".gz")
         out = cast(IO[bytes], gzip.GzipFile("", "wb", 9, raw, mtime=0)) if is_gzip else raw
-        for record in (header, *trace.plans, *trace.queries):
+        for record in itertools.chain((header, *trace.plans), trace.queries):
             out.write(encoder.encode(record) + b"\n")
         if is_gzip:
             out.close()
@@ -132,7 +138,7 @@ def _parse(name: str, lines: Iterator[bytes]) -> Trace:
     plans: list[Plan] = []
     queries: list[Query] = []
     plan_names: set[str] = set()
-    query_ids: set[int] = set()
+    check = QueryCheck(plan_names)
     number = 0
     for number, line in enumerate(lines, start=1):
         if not line:
@@ -151,7 +157,7 @@ def _parse(name: str, lines: Iterator[bytes]) -> Trace:
                 plan_names.add(record.name)
                 plans.append(record)
             else:
-                _check_query(record, plan_names, query_ids, queries)
+                check.add(record)
                 queries.append(record)
         except UNREADABLE as error:
             message = f"{name}:{number}: {error}"
@@ -212,19 +218,3 @@ def _check_header(record: Header | Plan | Query) -> Header:
     if record.version != VERSION:
         raise ValueError(f"version is {record.version}, this release reads version {VERSION}")
     return record
-
-
-def _check_query(
-    query: Query, plan_names: set[str], query_ids: set[int], queries: list[Query]
-) -> None:
-    if query.plan not in plan_names:
-        hint = did_you_mean(query.plan, plan_names)
-        raise ValueError(f"plan: {query.plan!r} is not in this file{hint}")
-    if query.query_id in query_ids:
-        raise ValueError(f"query_id: {query.query_id} is there twice")
-    if queries and query.arrival_us < queries[-1].arrival_us:
-        raise ValueError(
-            f"arrival_us: {query.arrival_us} is before the query ahead of it "
-            f"({queries[-1].arrival_us}); queries are in arrival order"
-        )
-    query_ids.add(query.query_id)

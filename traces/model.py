@@ -12,6 +12,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
+from traces.errors import did_you_mean
 from traces.kinds import KINDS
 
 MAX_TIME_US = 10**15
@@ -230,8 +231,12 @@ class Query(
         plan: the name of its plan.
         arrival_us: submission, µs from the start of the trace.
         tenant, query_class: who submitted it and what it is for; visible to schedulers.
+        template: what repeats: queries of one template are one statement with other parameters,
+            all of one plan; empty: the plan itself. Visible.
         size_factor: multiplies numbers of work orders and bytes; visible (table sizes are).
         time_factor: multiplies every work-order time; hidden (parameter values do that).
+        recorded_latency_us: its latency in the system that it was recorded in; None: not known.
+        plan_choice: why this plan stands for it, where the source has no plan; else empty.
     """
 
     query_id: int
@@ -239,14 +244,19 @@ class Query(
     arrival_us: int
     tenant: str = ""
     query_class: str = ""
+    template: str = ""
     size_factor: float = 1.0
     time_factor: float = 1.0
+    recorded_latency_us: int | None = None
+    plan_choice: str = ""
 
     def __post_init__(self) -> None:
         _check("query_id", self.query_id, 0, 2**62)
         _check("arrival_us", self.arrival_us, 0, MAX_TIME_US)
         _check("size_factor", self.size_factor, 1e-6, 1e6)
         _check("time_factor", self.time_factor, 1e-6, 1e3)
+        if self.recorded_latency_us is not None:
+            _check("recorded_latency_us", self.recorded_latency_us, 0, MAX_TIME_US)
 
 
 class Trace(Struct, frozen=True, kw_only=True):
@@ -274,7 +284,17 @@ class Trace(Struct, frozen=True, kw_only=True):
             names.add(plan.name)
         if not self.plans or not self.queries:
             raise ValueError("an empty trace: expected at least one plan and one query")
-        check_queries(self.queries, names)
+        check = QueryCheck(names)
+        for index, query in enumerate(self.queries):
+            try:
+                check.add(query)
+            except ValueError as error:
+                raise ValueError(f"queries[{index}].{error}") from None
+
+    @property
+    def num_queries(self) -> int:
+        """How many queries there are."""
+        return len(self.queries)
 
     def plan(self, name: str) -> Plan:
         """The plan called ``name``; KeyError if there is none."""
@@ -285,18 +305,33 @@ class Trace(Struct, frozen=True, kw_only=True):
         return {plan.name: plan for plan in self.plans}
 
 
-def check_queries(queries: tuple[Query, ...], plan_names: set[str]) -> None:
-    """Raise ValueError where a query is out of order, repeated, or of an unknown plan."""
-    previous, seen = 0, set()
-    for index, query in enumerate(queries):
-        if query.plan not in plan_names:
-            raise ValueError(f"queries[{index}].plan is {query.plan!r}, a plan that is not there")
-        if query.query_id in seen:
-            raise ValueError(f"queries[{index}].query_id {query.query_id} is there twice")
-        if query.arrival_us < previous:
+class QueryCheck:
+    """What the queries of a trace must be together: in order, distinct, and of known plans."""
+
+    def __init__(self, plan_names: set[str]) -> None:
+        self._plan_names = plan_names
+        self._ids: set[int] = set()
+        self._templates: dict[str, str] = {}
+        self._previous_us = 0
+
+    def add(self, query: Query) -> None:
+        """Check the next query; ValueError, beginning with the field, where it does not fit."""
+        if query.plan not in self._plan_names:
+            hint = did_you_mean(query.plan, self._plan_names)
+            raise ValueError(f"plan: {query.plan!r} is not in this trace{hint}")
+        if query.query_id in self._ids:
+            raise ValueError(f"query_id: {query.query_id} is there twice")
+        if query.arrival_us < self._previous_us:
             raise ValueError(
-                f"queries[{index}].arrival_us is {query.arrival_us}, before the one ahead of it "
-                f"({previous}); queries are in arrival order"
+                f"arrival_us: {query.arrival_us} is before the query ahead of it "
+                f"({self._previous_us}); queries are in arrival order"
             )
-        seen.add(query.query_id)
-        previous = query.arrival_us
+        if query.template:
+            known = self._templates.setdefault(query.template, query.plan)
+            if known != query.plan:
+                raise ValueError(
+                    f"template: {query.template!r} stood for plan {known!r} before, now for "
+                    f"{query.plan!r}; a template has one plan"
+                )
+        self._ids.add(query.query_id)
+        self._previous_us = query.arrival_us

@@ -16,16 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from traces.arrivals import poisson_arrivals
+from traces.capture.duckdb_benchmarks import BENCHMARKS, write_benchmark
 from traces.capture.duckdb_estimates import to_plans
 from traces.capture.duckdb_log import ROW_GROUP_ROWS
 from traces.capture.duckdb_operators import Execution, MeasuredPlan, measure_plan
-from traces.capture.duckdb_session import Benchmark, Session, import_duckdb, write_benchmark
+from traces.capture.duckdb_session import Session, import_duckdb
 from traces.errors import TraceError
 from traces.model import Query, Trace
-
-BENCHMARKS: dict[str, Benchmark] = {
-    "tpch": Benchmark("TPC-H", "duckdb_extension_tpch", "dbgen", "tpch_queries"),
-}
 
 
 @dataclass(frozen=True)
@@ -116,9 +113,9 @@ def measure_benchmark(
     repetitions: int = 5,
     directory: Path | None = None,
     progress: Callable[[str], None] | None = None,
-    query_numbers: Sequence[int] | None = None,
+    only: Sequence[str] | None = None,
 ) -> Capture:
-    """Generate the data, run the queries (all, or those numbered) and record them.
+    """Generate the data, run the queries (all, or those named) and record them.
 
     Raises:
         TraceError: as ``capture_benchmark``.
@@ -139,11 +136,11 @@ def measure_benchmark(
             texts = write_benchmark(duckdb, spec, scale_factor, folder, say)
             session = Session(duckdb, folder, Path(scratch))
             executions = {}
-            for number, text in texts.items():
-                if query_numbers is None or number in query_numbers:
-                    executions[f"q{number}"] = session.executions(text, repetitions)
-                    walls = [run.profile.latency_s for run in executions[f"q{number}"]]
-                    say(f"q{number}: {1e3 * statistics.median(walls):.1f} ms")
+            for name, text in texts.items():
+                if only is None or name in only:
+                    executions[name] = session.executions(text, repetitions)
+                    walls = [run.profile.latency_s for run in executions[name]]
+                    say(f"{name}: {1e3 * statistics.median(walls):.1f} ms")
             return Capture(
                 benchmark=benchmark,
                 scale_factor=scale_factor,

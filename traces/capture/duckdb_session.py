@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from traces.capture.duckdb_log import ROW_GROUP_ROWS, LogEvent
+from traces.capture.duckdb_log import LogEvent
 from traces.capture.duckdb_operators import Execution
 from traces.capture.duckdb_profile import parse_profile
 from traces.errors import TraceError
@@ -17,35 +15,18 @@ from traces.errors import TraceError
 MISSING = "capturing from DuckDB needs the capture extra: pip install 'lsched[capture]'"
 
 
-@dataclass(frozen=True)
-class Benchmark:
-    """A benchmark that a DuckDB extension generates.
-
-    Attributes:
-        title: its name in prose.
-        package: Python package that carries the extension.
-        generator: table function that creates the data, with the parameter ``sf``.
-        queries: table function with ``query_nr`` and ``query``.
-    """
-
-    title: str
-    package: str
-    generator: str
-    queries: str
-
-
 class Session:
     """A connection over Parquet files that records what it executes."""
 
     def __init__(self, duckdb: Any, folder: Path, scratch: Path) -> None:
-        self._connection = _connect(duckdb, scratch)
+        self._connection = connect(duckdb, scratch)
         self._profile_file = scratch / "profile.json"
-        self._profile = _quoted(str(self._profile_file), "'")
+        self._profile = quoted(str(self._profile_file), "'")
         self.row_group_rows: dict[tuple[str, int], int] = {}
         for file in sorted(folder.glob("*.parquet")):
-            path = _quoted(str(file), "'")
+            path = quoted(str(file), "'")
             self._connection.execute(
-                f"CREATE VIEW {_quoted(file.stem)} AS SELECT * FROM read_parquet({path})"
+                f"CREATE VIEW {quoted(file.stem)} AS SELECT * FROM read_parquet({path})"
             )
             groups = self._connection.execute(
                 "SELECT DISTINCT row_group_id, row_group_num_rows "
@@ -83,35 +64,6 @@ class Session:
         return Execution(profile, events, end_us)
 
 
-def write_benchmark(
-    duckdb: Any,
-    benchmark: Benchmark,
-    scale_factor: float,
-    folder: Path,
-    say: Callable[[str], None],
-) -> dict[int, str]:
-    """Write a benchmark's data as Parquet unless it is there; the queries' texts by number."""
-    connection = _connect(duckdb, folder.parent)
-    extension = _quoted(str(_extension(benchmark.package)), "'")
-    connection.execute(f"LOAD {extension}")
-    texts = connection.execute(
-        f"SELECT query_nr, query FROM {benchmark.queries}() ORDER BY query_nr"
-    ).fetchall()
-    if not (folder / "complete").exists():
-        say(f"generating {benchmark.title} data, scale factor {scale_factor:g}")
-        folder.mkdir(parents=True, exist_ok=True)
-        connection.execute(f"CALL {benchmark.generator}(sf = {float(scale_factor)!r})")
-        tables = connection.execute("SELECT table_name FROM duckdb_tables() ORDER BY ALL")
-        for (table,) in tables.fetchall():
-            path = _quoted(str(folder / f"{table}.parquet"), "'")
-            connection.execute(
-                f"COPY {_quoted(table)} TO {path} (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
-            )
-        (folder / "complete").touch()
-    connection.close()
-    return {int(number): str(text) for number, text in texts}
-
-
 def import_duckdb() -> Any:
     """The module ``duckdb``; TraceError if it is not installed."""
     try:
@@ -120,7 +72,8 @@ def import_duckdb() -> Any:
         raise TraceError(MISSING) from None
 
 
-def _connect(duckdb: Any, scratch: Path) -> Any:
+def connect(duckdb: Any, scratch: Path) -> Any:
+    """An in-memory database with one thread that loads nothing by itself."""
     return duckdb.connect(
         config={
             "threads": 1,
@@ -131,18 +84,6 @@ def _connect(duckdb: Any, scratch: Path) -> Any:
     )
 
 
-def _extension(package: str) -> Path:
-    """The extension's file inside its Python package."""
-    try:
-        module = importlib.import_module(package)
-    except ImportError:
-        raise TraceError(MISSING) from None
-    found = sorted(Path(str(module.__file__)).parent.rglob("*.duckdb_extension"))
-    if not found:
-        raise TraceError(f"the package {package} holds no DuckDB extension; reinstall it")
-    return found[-1]
-
-
-def _quoted(text: str, mark: str = '"') -> str:
+def quoted(text: str, mark: str = '"') -> str:
     """``text`` as an SQL identifier, or with ``'`` as an SQL string."""
     return mark + text.replace(mark, mark * 2) + mark

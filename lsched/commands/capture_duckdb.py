@@ -1,12 +1,9 @@
-"""``lsched capture``: a trace from an engine."""
+"""``lsched capture duckdb``: a trace from DuckDB."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Literal
-
-import tyro
 
 from lsched.commands.console import output_console
 from lsched.commands.options import Count, Number, OptionalPath, OutputPath
@@ -20,9 +17,6 @@ class Options:
 
     Needs the extra `capture`.
     """
-
-    engine: tyro.conf.Positional[Literal["duckdb"]]
-    """The engine."""
 
     out: OutputPath
     """File to write; a name that ends in .gz is compressed."""

@@ -1,0 +1,1 @@
+"""Importers: traces from other systems' logs and data sets."""
