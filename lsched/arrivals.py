@@ -1,4 +1,4 @@
-"""How the queries of a run arrive: replayed from the trace, or drawn anew from each seed."""
+"""Which queries a run has: a part of the trace, replayed, or drawn anew from each seed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lsched.errors import OptionError
 from sim import Cluster
-from traces import Trace, batch_arrivals, poisson_arrivals
+from traces import Part, SplitBy, Trace, batch_arrivals, part_of, poisson_arrivals
 
 US_PER_S = 1_000_000
 NUM_QUERIES = 200
@@ -23,6 +23,8 @@ class Arrivals:
         is_batch: all queries at time 0.
         num_queries: queries to draw; of no meaning for a replay.
         scale: multiplies the size of every query drawn.
+        part: only this part of the trace; None: all of it.
+        split: how the trace is split into parts, see ``traces.split``.
     """
 
     load: float | None = None
@@ -30,6 +32,8 @@ class Arrivals:
     is_batch: bool = False
     num_queries: int = NUM_QUERIES
     scale: float = 1.0
+    part: Part | None = None
+    split: SplitBy = "time"
 
     def __post_init__(self) -> None:
         for name in ("load", "interval_s", "num_queries", "scale"):
@@ -54,6 +58,11 @@ class Arrivals:
             )
         if not 1e-3 <= self.scale <= 1e5:
             raise OptionError(f"scale is {self.scale:g}, expected 0.001 to 100,000")
+        if self.part is not None and self.split == "time" and self.is_drawn:
+            raise OptionError(
+                "a part by time is replayed, not drawn; where queries are drawn, seeds are the "
+                "split, or split by template"
+            )
 
     @property
     def is_drawn(self) -> bool:
@@ -63,6 +72,11 @@ class Arrivals:
     @property
     def label(self) -> str:
         """A few words for tables and plots."""
+        part = "" if self.part is None else f", {self.part} part by {self.split}"
+        return self._kind_label + part
+
+    @property
+    def _kind_label(self) -> str:
         if self.load is not None:
             return f"load {self.load:g}"
         if self.interval_s is not None:
@@ -73,8 +87,10 @@ class Arrivals:
         """The trace that one seed runs: the same for every scheduler.
 
         Raises:
-            TraceError: the trace cannot be scaled so.
+            TraceError: the trace cannot be scaled or split so.
         """
+        if self.part is not None:
+            trace = part_of(trace, self.part, self.split)
         if not self.is_drawn:
             return trace
         if self.is_batch:
@@ -91,8 +107,9 @@ class Arrivals:
 
     def config(self) -> dict[str, object]:
         """What ``results.json`` says of it."""
+        part = {} if self.part is None else {"part": self.part, "split": self.split}
         if not self.is_drawn:
-            return {"kind": "replay"}
+            return {"kind": "replay", **part}
         kind = "batch" if self.is_batch else "poisson"
         return {
             "kind": kind,
@@ -100,4 +117,5 @@ class Arrivals:
             "interval_s": self.interval_s,
             "num_queries": self.num_queries,
             "scale": self.scale,
+            **part,
         }

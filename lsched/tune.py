@@ -1,8 +1,8 @@
 """The best parameters of a scheduler, by grid search on training seeds.
 
 A learned scheduler is worth something only against rules at their best, and parameters that were
-chosen on the seeds of a comparison would make them look better than they are. So the default seeds
-are 1000 to 1009, and a comparison's are 0 to 9.
+chosen on the queries of a comparison would make them look better than they are. So the default
+seeds and the default part of a replayed trace are those for training (``traces.split``).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from lsched.runner import Progress
 from lsched.specs import check_schedulers, grid_specs
 from sim import Cluster, make_scheduler
 from sim.registry import split_text
-from traces import Trace
+from traces import Trace, part_seeds
 from traces.errors import did_you_mean
 
-TRAINING_SEEDS = tuple(range(1000, 1010))
+TRAINING_SEEDS = part_seeds("training", 10)
 OBJECTIVES = ("mean_latency_s", "p95_latency_s", "mean_slowdown")
 MAX_CANDIDATES = 1000
 
@@ -90,7 +90,7 @@ def tune(
     grid: Grid | None = None,
     *,
     cluster: str | Cluster = "inmemory-32",
-    arrivals: Arrivals | Sequence[Arrivals] = Arrivals(),  # noqa: B008  # immutable
+    arrivals: Arrivals | Sequence[Arrivals] = Arrivals(part="training"),  # noqa: B008
     seeds: int | Iterable[int] = TRAINING_SEEDS,
     objective: str = "mean_latency_s",
     history: bool = True,

@@ -10,7 +10,7 @@ from builders import give, in_order, op, plan, query_view, run, script, trace
 
 import sim
 from sim import ClairvoyantView, Cluster, ClusterView, History, Simulation
-from traces import Trace, Wave
+from traces import Query, Trace, Wave
 
 
 def ask(
@@ -209,6 +209,26 @@ def test_history_is_the_mean_over_completed_queries_of_the_plan() -> None:
 
     answers = ask(repeated(), question, executors_per_node=1)  # asked when one arrives
     assert answers == [(None, 5.0, 10.0), (1, 20.0, 40.0)]
+
+
+def test_history_is_of_the_template_where_it_ran_before_else_of_the_plan() -> None:
+    one = plan(op(10), name="one")
+    submissions = [("slow", 3.0), ("fast", 0.5), ("slow", 3.0), ("new", 1.0), ("", 1.0)]
+    queries = tuple(
+        Query(query_id=i, plan="one", arrival_us=1000 * i, template=template, time_factor=factor)
+        for i, (template, factor) in enumerate(submissions)
+    )
+    the_trace = Trace(name="t", plans=(one,), queries=queries)
+
+    def question(view: ClusterView) -> Any:
+        query = view.queries[-1]
+        assert query.template == submissions[query.query_id][0]
+        return query.work_order_us(0, "history")
+
+    answers = ask(the_trace, question, executors_per_node=1)
+    # The first has only its estimate; "slow" has run once when it comes again; "new" and no
+    # template at all get the mean of what ran before them: (30 + 5 + 30) / 3, (65 + 10) / 4.
+    assert answers == [10.0, 30.0, 30.0, pytest.approx(65 / 3), 75 / 4]
 
 
 def test_history_can_be_switched_off_and_passed_on_unchanged_to_another_run() -> None:

@@ -19,7 +19,7 @@ from scipy import stats
 from strategies import traces as random_traces
 
 import traces
-from traces import Trace, TraceError, Wave, batch_arrivals, poisson_arrivals
+from traces import Query, Trace, TraceError, TraceStream, Wave, batch_arrivals, poisson_arrivals
 
 EXAMPLE = Trace(
     name="example",
@@ -55,6 +55,30 @@ def test_a_trace_is_read_as_it_was_written_and_written_again_as_the_same_bytes(
     again = write(tmp_path / f"again-{name}", traces.read(path))
     assert again.read_bytes() == path.read_bytes()
     assert (path.read_bytes()[:2] == b"\x1f\x8b") == name.endswith(".gz")
+
+
+def test_a_stream_is_written_as_the_trace_is_and_checked_as_it_comes(tmp_path: Path) -> None:
+    def stream(count: int, *queries: Query) -> TraceStream:
+        rest = (EXAMPLE.name, EXAMPLE.plans, count, queries, EXAMPLE.description, EXAMPLE.source)
+        return TraceStream(*rest)
+
+    first, second = EXAMPLE.queries
+    assert stream(2, first, second).load() == EXAMPLE
+    path = tmp_path / "a.jsonl"
+    traces.write(stream(2, first, second), path)
+    assert path.read_bytes() == write(tmp_path / "b.jsonl").read_bytes()
+    wrong = [
+        (stream(3, first, second), "2 queries came, 3 were promised"),
+        (stream(2, second, first), "query 0: arrival_us: 0 is before"),
+        (stream(2, first, first), "query 0: query_id: 0 is there twice"),
+    ]
+    for each, message in wrong:
+        with pytest.raises(TraceError, match=message):
+            traces.write(each, path)
+    assert traces.read(path) == EXAMPLE, "what was there stays"
+    assert list(tmp_path.glob(".lsched*")) == []
+    with pytest.raises(TraceError, match="no plan or no query"):
+        stream(0)
 
 
 def test_compressed_or_not_is_seen_from_the_content(tmp_path: Path) -> None:
@@ -178,6 +202,11 @@ DAMAGE: dict[str, tuple[Callable[[Records], object], str]] = {
     "negative arrival": (put(QUERY, arrival_us=-1), ":4: arrival_us is -1"),
     "absurd arrival": (put(LAST, arrival_us=10**16), ":5: arrival_us is 1000000000000000"),
     "size of zero": (put(QUERY, size_factor=0), ":4: size_factor is 0"),
+    "negative latency": (put(QUERY, recorded_latency_us=-1), ":4: recorded_latency_us is -1"),
+    "template of two plans": (
+        lambda records: (put(QUERY, template="x")(records), put(LAST, template="x")(records)),
+        ":5: template: 'x' stood for plan 'first' before, now for 'second'",
+    ),
     "negative time factor": (put(QUERY, time_factor=-1), ":4: time_factor is -1"),
     "a query fewer": (
         lambda records: records.pop(),

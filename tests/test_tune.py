@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from builders import op, plan, trace
 
-from lsched import OptionError, tune
+from lsched import Arrivals, OptionError, tune
 from lsched.specs import grid_specs
 from lsched.tune import GRIDS, TRAINING_SEEDS, default_grid
 from sim import Cluster, make_scheduler, scheduler_names
@@ -39,13 +39,17 @@ def ordered(tmp_path: Path) -> str:
     return f"{path}:Ordered"
 
 
+ALL = Arrivals()
+"""Both queries; what is tuned by default is only a part."""
+
+
 def two_queries() -> Trace:
     """One executor: short first has mean latency (1 + 4) / 2, long first (3 + 4) / 2 ms."""
     return trace(plan(op(3000), name="long"), plan(op(1000), name="short"))
 
 
 def test_finds_the_best_of_a_grid(ordered: str) -> None:
-    tuning = tune(two_queries(), ordered, {"sign": [-1, 1]}, cluster=ONE, seeds=2)
+    tuning = tune(two_queries(), ordered, {"sign": [-1, 1]}, cluster=ONE, arrivals=ALL, seeds=2)
     assert tuning.best.scheduler == f"{ordered}:sign=1"
     assert tuning.best.score == pytest.approx(0.0025)
     assert tuning.best.ratio == pytest.approx(2.5 / 3.5)
@@ -58,7 +62,13 @@ def test_finds_the_best_of_a_grid(ordered: str) -> None:
 
 def test_objective(ordered: str) -> None:
     tuning = tune(
-        two_queries(), ordered, {"sign": [1]}, cluster=ONE, seeds=1, objective="mean_slowdown"
+        two_queries(),
+        ordered,
+        {"sign": [1]},
+        cluster=ONE,
+        arrivals=ALL,
+        seeds=1,
+        objective="mean_slowdown",
     )
     # Short first: (1/1 + 4/3) / 2; long first: (3/3 + 4/1) / 2.
     assert tuning.best.score == pytest.approx((1 + 4 / 3) / 2)
@@ -69,7 +79,7 @@ def test_default_grid_is_the_schedulers_own(ordered: str) -> None:
     assert default_grid(ordered) == {"sign": (-1, 0, 1)}
     assert default_grid(f"{ordered}:sign=1+other=y") == {}
     assert default_grid(f"{ordered}:other=y") == {"sign": (-1, 0, 1)}
-    tuning = tune(two_queries(), ordered, cluster=ONE, seeds=1)
+    tuning = tune(two_queries(), ordered, cluster=ONE, arrivals=ALL, seeds=1)
     assert tuning.best.scheduler == f"{ordered}:sign=1"
     assert len(tuning.candidates) == 4
 

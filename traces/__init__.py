@@ -5,21 +5,27 @@ from traces.errors import TraceError
 from traces.files import load, read, shipped_names, write
 from traces.kinds import KINDS, Kind
 from traces.model import Edge, Operator, Plan, Query, Trace, Wave
+from traces.split import PARTS, Part, SplitBy, part_of, part_seeds
 from traces.stream import TraceStream
 
 __all__ = [
     "KINDS",
+    "PARTS",
     "Edge",
     "Kind",
     "Operator",
+    "Part",
     "Plan",
     "Query",
+    "SplitBy",
     "Trace",
     "TraceError",
     "TraceStream",
     "Wave",
     "batch_arrivals",
     "load",
+    "part_of",
+    "part_seeds",
     "poisson_arrivals",
     "read",
     "shipped_names",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 from lsched.arrivals import NUM_QUERIES, Arrivals
 from lsched.errors import OptionError
 from lsched.specs import parse_numbers
+from traces import Part, SplitBy
 
 
 def _value(metavar: str, kind: type[Any], what: str) -> PrimitiveConstructorSpec[Any]:
@@ -81,8 +83,20 @@ class ArrivalOptions:
     scale: OptionalNumber = None
     """Multiplies the size of each query drawn, 1 if not given; only where arrivals are drawn."""
 
-    def arrivals(self, load: float | None = None) -> Arrivals:
-        """The arrivals that the options describe, ``load`` standing for the option of that name.
+    part: Literal["all", "training", "validation", "test"] | None = None
+    """Only this part of the trace: training, validation or test. If not given, all of it; but tune
+    takes the training part of what it replays."""
+
+    split: SplitBy = "time"
+    """How the trace is split into parts: by time (60, 20, 20 % of it, in this order) or by
+    template."""
+
+    def arrivals(self, load: float | None = None, replayed_part: Part | None = None) -> Arrivals:
+        """The arrivals that the options describe.
+
+        Args:
+            load: stands for the option of that name.
+            replayed_part: the part that is meant where none is named and the trace is replayed.
 
         Raises:
             OptionError: options contradict each other, or a value is out of range.
@@ -93,19 +107,23 @@ class ArrivalOptions:
             is_batch=self.batch,
             num_queries=NUM_QUERIES if self.queries is None else self.queries,
             scale=1.0 if self.scale is None else self.scale,
+            part=None if self.part == "all" else self.part,
+            split=self.split,
         )
+        if self.part is None and not arrivals.is_drawn:
+            arrivals = dataclasses.replace(arrivals, part=replayed_part)
         if not arrivals.is_drawn and (self.queries is not None or self.scale is not None):
             raise OptionError("--queries and --scale need --load, --interval or --batch")
         return arrivals
 
-    def all_arrivals(self, loads: str | None) -> list[Arrivals]:
+    def all_arrivals(self, loads: str | None, replayed_part: Part | None = None) -> list[Arrivals]:
         """The arrivals of each of several loads, or of the options alone.
 
         Raises:
             OptionError: as ``arrivals``, or there are both a load and loads.
         """
         if loads is None:
-            return [self.arrivals()]
+            return [self.arrivals(replayed_part=replayed_part)]
         if self.load is not None:
             raise OptionError("both --load and --loads; choose one")
         return [self.arrivals(load) for load in parse_numbers(loads)]

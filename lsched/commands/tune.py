@@ -30,9 +30,10 @@ from lsched.tune import Tuning, tune
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Find the parameters of a scheduler that are best on training seeds.
+    """Find the parameters of a scheduler that are best in training.
 
-    The seeds are not those of a comparison (0 to 9), on which tuned parameters would look too good.
+    The seeds are not those of a comparison (0 to 9), and of a trace that is replayed only the
+    training part counts: on what they were chosen for, tuned parameters would look too good.
     """
 
     trace: TraceText
@@ -75,7 +76,7 @@ def run(options: Options) -> None:
             options.scheduler,
             None if options.grid is None else parse_grid(options.grid),
             cluster=options.cluster,
-            arrivals=options.arrivals.all_arrivals(options.loads),
+            arrivals=options.arrivals.all_arrivals(options.loads, replayed_part="training"),
             seeds=parse_seeds(options.seeds),
             objective=options.objective,
             history=options.history == "on",

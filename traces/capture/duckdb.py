@@ -10,10 +10,12 @@ import os
 import re
 import statistics
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from traces.arrivals import poisson_arrivals
 from traces.capture.duckdb_benchmarks import BENCHMARKS, write_benchmark
@@ -21,8 +23,12 @@ from traces.capture.duckdb_estimates import to_plans
 from traces.capture.duckdb_log import ROW_GROUP_ROWS
 from traces.capture.duckdb_operators import Execution, MeasuredPlan, measure_plan
 from traces.capture.duckdb_session import Session, import_duckdb
-from traces.errors import TraceError
+from traces.capture.sql_files import read_queries
+from traces.errors import TraceError, did_you_mean
 from traces.model import Query, Trace
+
+Say = Callable[[str], None]
+"""Called with a line of text now and then."""
 
 
 @dataclass(frozen=True)
@@ -30,21 +36,16 @@ class Capture:
     """Raw measurements, from which the trace is computed without further measuring.
 
     Attributes:
-        benchmark, scale_factor: what was run.
-        version: DuckDB's version.
-        repetitions: executions of each query, the dropped first one included.
-        date: day of the measurement (UTC).
-        processor: model and cores.
+        name, description, source: of the trace.
+        scale: size factor of the queries that are drawn over its plans.
         executions: recorded executions by plan name.
-        row_group_rows: rows by table and row-group number.
+        row_group_rows: rows by table and row-group number, of Parquet files.
     """
 
-    benchmark: str
-    scale_factor: float
-    version: str
-    repetitions: int
-    date: str
-    processor: str
+    name: str
+    description: str
+    source: Mapping[str, str]
+    scale: float
     executions: Mapping[str, Sequence[Execution]]
     row_group_rows: Mapping[tuple[str, int], int]
 
@@ -54,7 +55,7 @@ def capture_benchmark(
     scale_factor: float = 1.0,
     repetitions: int = 5,
     directory: Path | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Say | None = None,
 ) -> Trace:
     """Run a benchmark on DuckDB with one thread and make a trace of it.
 
@@ -68,35 +69,45 @@ def capture_benchmark(
     Raises:
         TraceError: DuckDB or its extension is missing or fails, or a parameter is out of range.
     """
-    raw = measure_benchmark(benchmark, scale_factor, repetitions, directory, progress)
-    return build_trace(raw)
+    return build_trace(measure_benchmark(benchmark, scale_factor, repetitions, directory, progress))
+
+
+def capture_database(
+    database: Path,
+    queries: Sequence[Path],
+    repetitions: int = 5,
+    progress: Say | None = None,
+) -> Trace:
+    """Run queries of one's own on a database of one's own, with one thread, and make a trace.
+
+    The database is opened for reading only.
+
+    Args:
+        database: a DuckDB database file, or a directory of Parquet files, each a table.
+        queries: SQL files and directories of them; see ``read_queries``.
+        repetitions: executions of each query; the first warms up and is dropped if there are more.
+        progress: called with a line of text now and then.
+
+    Raises:
+        TraceError: DuckDB is missing, the database or a query cannot be read or fails, or a
+            parameter is out of range.
+    """
+    return build_trace(measure_database(database, queries, repetitions, progress))
 
 
 def build_trace(capture: Capture) -> Trace:
-    """The trace of a capture: 100 queries at load 0.7 on 32 executors, ten times the data."""
+    """The trace of a capture: its plans, and 100 queries at load 0.7 on 32 executors."""
     plans = to_plans(measured_plans(capture))
-    title = BENCHMARKS[capture.benchmark].title
-    command = f"lsched capture duckdb --benchmark {capture.benchmark}"
+    scale = f", scale {capture.scale:g}" if capture.scale != 1 else ""
+    arrivals = f"100 queries, Poisson, load 0.7 on 32 executors{scale}, seed 0"
     trace = Trace(
-        name=capture.benchmark,
+        name=capture.name,
         plans=plans,
         queries=(Query(query_id=0, plan=plans[0].name, arrival_us=0),),
-        description=f"{title} at scale factor {capture.scale_factor:g}, captured from DuckDB",
-        source={
-            "engine": "DuckDB",
-            "version": capture.version,
-            "command": f"{command} --scale-factor {capture.scale_factor:g}",
-            "scale_factor": f"{capture.scale_factor:g}",
-            "threads": "1",
-            "repetitions": f"{capture.repetitions}, the first dropped, the median kept",
-            "storage": f"Parquet, row groups of {ROW_GROUP_ROWS} rows",
-            "times": "probes as if their own hash table were alone in 32 MB of cache",
-            "date": capture.date,
-            "processor": capture.processor,
-            "arrivals": "100 queries, Poisson, load 0.7 on 32 executors, scale 10, seed 0",
-        },
+        description=capture.description,
+        source={**capture.source, "arrivals": arrivals},
     )
-    return poisson_arrivals(trace, 100, seed=0, load=0.7, num_executors=32, scale=10)
+    return poisson_arrivals(trace, 100, seed=0, load=0.7, num_executors=32, scale=capture.scale)
 
 
 def measured_plans(capture: Capture) -> list[MeasuredPlan]:
@@ -112,7 +123,7 @@ def measure_benchmark(
     scale_factor: float = 1.0,
     repetitions: int = 5,
     directory: Path | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Say | None = None,
     only: Sequence[str] | None = None,
 ) -> Capture:
     """Generate the data, run the queries (all, or those named) and record them.
@@ -121,38 +132,117 @@ def measure_benchmark(
         TraceError: as ``capture_benchmark``.
     """
     if benchmark not in BENCHMARKS:
-        names = ", ".join(BENCHMARKS)
-        raise TraceError(f"no benchmark {benchmark!r}; there are {names}")
+        raise TraceError(
+            f"no benchmark {benchmark!r}; there are {', '.join(BENCHMARKS)}"
+            + did_you_mean(benchmark, BENCHMARKS)
+        )
     if not 0.001 <= scale_factor <= 1000:
         raise TraceError(f"scale_factor is {scale_factor}, expected 0.001 to 1000")
+    _check_repetitions(repetitions)
+    spec, say = BENCHMARKS[benchmark], progress or _say_nothing
+    with _duckdb() as duckdb, tempfile.TemporaryDirectory() as scratch:
+        data = Path(directory) if directory is not None else Path(scratch)
+        folder = data / f"{benchmark}-sf{scale_factor:g}"
+        texts = write_benchmark(duckdb, spec, scale_factor, folder, say)
+        session = Session(duckdb, folder, Path(scratch))
+        executions = {
+            name: _measure(session, name, text, repetitions, say)
+            for name, text in texts.items()
+            if only is None or name in only
+        }
+    return Capture(
+        name=benchmark,
+        description=f"{spec.title} at scale factor {scale_factor:g}, captured from DuckDB",
+        source={
+            **_source(duckdb, repetitions),
+            "command": f"lsched capture duckdb --benchmark {benchmark} "
+            f"--scale-factor {scale_factor:g}",
+            "scale_factor": f"{scale_factor:g}",
+            "storage": f"Parquet, row groups of {ROW_GROUP_ROWS} rows",
+        },
+        scale=10.0,
+        executions=executions,
+        row_group_rows=session.row_group_rows,
+    )
+
+
+def measure_database(
+    database: Path, queries: Sequence[Path], repetitions: int = 5, progress: Say | None = None
+) -> Capture:
+    """Run queries of one's own and record them.
+
+    Raises:
+        TraceError: as ``capture_database``.
+    """
+    _check_repetitions(repetitions)
+    say = progress or _say_nothing
+    executions: dict[str, list[Execution]] = {}
+    with _duckdb() as duckdb, tempfile.TemporaryDirectory() as scratch:
+        try:
+            session = Session(duckdb, database, Path(scratch))
+        except duckdb.Error as error:
+            raise TraceError(f"{database}: {error}") from None
+        for statement in read_queries(duckdb, queries):
+            try:
+                if statement.is_recorded:
+                    executions[statement.name] = _measure(
+                        session, statement.name, statement.text, repetitions, say
+                    )
+                else:
+                    session.run(statement.text)
+            except (duckdb.Error, TraceError) as error:
+                raise TraceError(f"{statement.place}: {error}") from None
+    return Capture(
+        name=database.stem,
+        description=f"queries on {database.name}, captured from DuckDB",
+        source={
+            **_source(duckdb, repetitions),
+            "command": f"lsched capture duckdb --database {database.name}",
+            "queries": ", ".join(path.name for path in queries),
+            "storage": "Parquet" if database.is_dir() else "DuckDB database",
+        },
+        scale=1.0,
+        executions=executions,
+        row_group_rows=session.row_group_rows,
+    )
+
+
+def _measure(session: Session, name: str, text: str, repetitions: int, say: Say) -> list[Execution]:
+    executions = session.executions(text, repetitions)
+    walls = [execution.profile.latency_s for execution in executions]
+    say(f"{name}: {1e3 * statistics.median(walls):.1f} ms")
+    return executions
+
+
+def _check_repetitions(repetitions: int) -> None:
     if not 1 <= repetitions <= 1000:
         raise TraceError(f"repetitions is {repetitions}, expected 1 to 1000")
+
+
+def _say_nothing(line: str) -> None:
+    pass
+
+
+@contextmanager
+def _duckdb() -> Iterator[Any]:
+    """The module; its errors become ``TraceError``."""
     duckdb = import_duckdb()
-    spec, say = BENCHMARKS[benchmark], progress or (lambda line: None)
     try:
-        with tempfile.TemporaryDirectory() as scratch:
-            data = Path(directory) if directory is not None else Path(scratch)
-            folder = data / f"{benchmark}-sf{scale_factor:g}"
-            texts = write_benchmark(duckdb, spec, scale_factor, folder, say)
-            session = Session(duckdb, folder, Path(scratch))
-            executions = {}
-            for name, text in texts.items():
-                if only is None or name in only:
-                    executions[name] = session.executions(text, repetitions)
-                    walls = [run.profile.latency_s for run in executions[name]]
-                    say(f"{name}: {1e3 * statistics.median(walls):.1f} ms")
-            return Capture(
-                benchmark=benchmark,
-                scale_factor=scale_factor,
-                version=str(duckdb.__version__),
-                repetitions=repetitions,
-                date=datetime.now(UTC).date().isoformat(),
-                processor=_processor(),
-                executions=executions,
-                row_group_rows=session.row_group_rows,
-            )
+        yield duckdb
     except duckdb.Error as error:
         raise TraceError(f"DuckDB: {error}") from None
+
+
+def _source(duckdb: Any, repetitions: int) -> dict[str, str]:
+    return {
+        "engine": "DuckDB",
+        "version": str(duckdb.__version__),
+        "threads": "1",
+        "repetitions": f"{repetitions}, the first dropped, the median kept",
+        "times": "probes as if their own hash table were alone in 32 MB of cache",
+        "date": datetime.now(UTC).date().isoformat(),
+        "processor": _processor(),
+    }
 
 
 def _processor() -> str:

@@ -1,8 +1,9 @@
-"""A DuckDB connection over Parquet files that records what it executes."""
+"""A DuckDB connection that records what it executes."""
 
 from __future__ import annotations
 
 import importlib
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,30 @@ MISSING = "capturing from DuckDB needs the capture extra: pip install 'lsched[ca
 
 
 class Session:
-    """A connection over Parquet files that records what it executes."""
+    """A connection that records what it executes: over Parquet files or a database file.
 
-    def __init__(self, duckdb: Any, folder: Path, scratch: Path) -> None:
-        self._connection = connect(duckdb, scratch)
+    Attributes:
+        row_group_rows: rows by table and row-group number, of Parquet files.
+    """
+
+    def __init__(self, duckdb: Any, data: Path, scratch: Path) -> None:
         self._profile_file = scratch / "profile.json"
         self._profile = quoted(str(self._profile_file), "'")
         self.row_group_rows: dict[tuple[str, int], int] = {}
-        for file in sorted(folder.glob("*.parquet")):
-            path = quoted(str(file), "'")
+        if data.is_dir():
+            self._connection = connect(duckdb, scratch)
+            self._add_views(data)
+        else:
+            if not data.is_file():
+                raise TraceError(f"{data}: no such file or directory")
+            self._connection = connect(duckdb, scratch, data)
+
+    def _add_views(self, folder: Path) -> None:
+        files = sorted(folder.glob("*.parquet"))
+        if not files:
+            raise TraceError(f"{folder}: no *.parquet files in this directory")
+        for file in files:
+            path = quoted(glob_free(file), "'")
             self._connection.execute(
                 f"CREATE VIEW {quoted(file.stem)} AS SELECT * FROM read_parquet({path})"
             )
@@ -34,6 +50,10 @@ class Session:
             ).fetchall()
             for group, rows in groups:
                 self.row_group_rows[file.stem, int(group)] = int(rows)
+
+    def run(self, text: str) -> None:
+        """Execute a statement without recording it."""
+        self._connection.execute(text)
 
     def executions(self, text: str, repetitions: int) -> list[Execution]:
         """Execute a query several times; the first time warms up."""
@@ -72,16 +92,26 @@ def import_duckdb() -> Any:
         raise TraceError(MISSING) from None
 
 
-def connect(duckdb: Any, scratch: Path) -> Any:
-    """An in-memory database with one thread that loads nothing by itself."""
+def connect(duckdb: Any, scratch: Path, database: Path | None = None) -> Any:
+    """A connection with one thread that loads nothing by itself.
+
+    To a database file, for reading only, or to an empty database in memory.
+    """
     return duckdb.connect(
+        ":memory:" if database is None else str(database),
+        read_only=database is not None,
         config={
             "threads": 1,
             "temp_directory": str(scratch / "spill"),
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
-        }
+        },
     )
+
+
+def glob_free(path: Path) -> str:
+    """A path in which DuckDB finds nothing to expand."""
+    return re.sub(r"([*?[])", r"[\1]", str(path))
 
 
 def quoted(text: str, mark: str = '"') -> str:
