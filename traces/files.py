@@ -8,6 +8,7 @@ noticed. Nothing that is read is executed.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import gzip
 import io
 import itertools
@@ -107,13 +108,13 @@ def write(trace: Trace | TraceStream, path: str | os.PathLike[str]) -> None:
         description=trace.description,
         source=trace.source,
     )
-    with atomic_file(path) as raw:
-        is_gzip = os.fspath(path).endswith(".gz")
-        out = cast(IO[bytes], gzip.GzipFile("", "wb", 9, raw, mtime=0)) if is_gzip else raw
+    with atomic_file(path) as raw, contextlib.ExitStack() as closing:
+        out = raw
+        if os.fspath(path).endswith(".gz"):
+            packed = gzip.GzipFile("", "wb", 6, raw, mtime=0)
+            out = closing.enter_context(io.BufferedWriter(cast(io.RawIOBase, packed), 1 << 17))
         for record in itertools.chain((header, *trace.plans), trace.queries):
             out.write(encoder.encode(record) + b"\n")
-        if is_gzip:
-            out.close()
 
 
 def _shipped_directory() -> Path:
