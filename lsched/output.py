@@ -22,11 +22,12 @@ OWN_FILE = re.compile(
 
 
 @contextmanager
-def output_directory(path: Path) -> Iterator[Path]:
+def output_directory(path: Path, own: re.Pattern[str] = OWN_FILE) -> Iterator[Path]:
     """Give a new temporary directory beside ``path``; move what is in it there at the end.
 
     Entering it fails early where nothing can be written. If the block raises, ``path`` is as it
-    was. Files that an earlier comparison left are removed, other files in ``path`` stay.
+    was. Files that an earlier run left, by their names in ``own``, are removed, others in ``path``
+    stay.
 
     Raises:
         OSError: ``path`` is a file, nothing can be written there, or a directory is where a file
@@ -37,7 +38,7 @@ def output_directory(path: Path) -> Iterator[Path]:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
     if path.exists() and not os.access(path, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-    earlier = [file for file in path.glob("*") if OWN_FILE.fullmatch(file.name)]
+    earlier = [file for file in path.glob("*") if own.fullmatch(file.name)]
     for file in earlier:
         if file.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))

@@ -39,7 +39,8 @@ def number(value: float) -> str:
 
 def duration(time_s: float) -> str:
     """A length of time in the unit that makes it readable: ``3.4 ms``."""
-    unit, per_s = ("s", 1.0) if time_s >= 1 else ("ms", 1e3) if time_s >= 1e-3 else ("µs", 1e6)
+    units = (("h", 1 / 3600, 7200), ("min", 1 / 60, 120), ("s", 1.0, 1), ("ms", 1e3, 1e-3))
+    unit, per_s = next(((u, per_s) for u, per_s, least in units if time_s >= least), ("µs", 1e6))
     return f"{time_s * per_s:,.3g} {unit}"
 
 

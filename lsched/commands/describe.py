@@ -2,102 +2,94 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
+from typing import Literal
 
-from rich.table import Table
-
-from lsched.arrivals import US_PER_S
 from lsched.commands.console import output_console
-from lsched.commands.options import ClusterText, TraceText
+from lsched.commands.options import ClusterText, OptionalPath, OptionalText, TraceText
+from lsched.describe import describe, group_table, operator_table, overview, plan_table
+from lsched.errors import OptionError
+from lsched.output import output_directory
+from lsched.report import write_json
 from lsched.specs import parse_cluster
-from lsched.tables import number, plain_table, time_unit
 from sim import Cluster
 from traces import Plan, Trace, load
+from traces.errors import did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Say what is in a trace: plans, work, queries, and the load that they put on a cluster."""
+    """Say what is in a trace: queries, tenants, templates, work, arrivals, load and estimates."""
 
     trace: TraceText
     """A shipped trace or a trace file."""
 
     cluster: ClusterText = "inmemory-32"
 
+    plan: OptionalText = None
+    """Show this plan, operator by operator; with --out also as a graph."""
+
+    all_plans: bool = False
+    """List every plan, instead of those with most work."""
+
+    out: OptionalPath = None
+    """Directory for describe.json and plots."""
+
+    format: Literal["png", "pdf", "svg"] = "png"
+    """Format of the plots."""
+
 
 def run(options: Options) -> None:
     """Do what the options say."""
     trace, cluster = load(options.trace), parse_cluster(options.cluster)
+    plan = None if options.plan is None else _plan(trace, options.plan)
+    if options.out is not None:
+        _write(options, trace, cluster, plan)
     console = output_console()
+    if plan is not None:
+        console.print(operator_table(plan))
+    else:
+        _show(options, trace, cluster)
+    if options.out is not None:
+        console.print(f"\nwritten to {options.out}", soft_wrap=True)
+
+
+def _plan(trace: Trace, name: str) -> Plan:
+    plans = trace.plans_by_name()
+    if name not in plans:
+        shown = ", ".join(list(plans)[:20]) + (", …" if len(plans) > 20 else "")
+        raise OptionError(
+            f"no plan {name!r} in trace {trace.name!r}: there are {shown}"
+            + did_you_mean(name, plans)
+        )
+    return plans[name]
+
+
+def _show(options: Options, trace: Trace, cluster: Cluster) -> None:
+    console = output_console()
+    figures = describe(trace, cluster)
     console.print(f"{trace.name}: {trace.description}" if trace.description else trace.name)
     for key, value in trace.source.items():
         console.print(f"  {key}: {value}", style="dim")
-    console.print(plan_table(trace))
-    for line in query_lines(trace, cluster, options.cluster):
-        console.print(line)
+    console.print()
+    console.print(overview(figures, options.cluster))
+    console.print()
+    for key, title in (("query_class", "classes"), ("tenant", "tenants")):
+        if groups := figures["groups"].get(key):
+            console.print(group_table(title, groups))
+    console.print(plan_table(trace, None) if options.all_plans else plan_table(trace))
 
 
-def plan_table(trace: Trace) -> Table:
-    """One row per plan."""
-    unit, per_s = time_unit(plan.work_us / US_PER_S for plan in trace.plans)
-    table = plain_table(f"{len(trace.plans)} plans, at size factor 1")
-    table.add_column("plan", overflow="fold")
-    for header in (
-        "operators",
-        "edges",
-        "breaking\nedges",
-        "work\norders",
-        f"work\n{unit}",
-        "mean work\norder, ms",
-        "state\nMB",
-        "queries",
-    ):
-        table.add_column(header, justify="right")
-    uses = Counter(query.plan for query in trace.queries)
-    for plan in trace.plans:
-        table.add_row(plan.name, *_plan_figures(plan, per_s), str(uses[plan.name]))
-    return table
+def _write(options: Options, trace: Trace, cluster: Cluster, plan: Plan | None) -> None:
+    from lsched.plots.files import save
+    from lsched.plots.plan import plan_graph
+    from lsched.plots.trace import OWN_FILE, trace_figures
 
-
-def query_lines(trace: Trace, cluster: Cluster, cluster_name: str) -> list[str]:
-    """Queries, their arrivals, and the offered load."""
-    plans = trace.plans_by_name()
-    work_s = [
-        plans[query.plan].work_at(query.size_factor) * query.time_factor / US_PER_S
-        for query in trace.queries
-    ]
-    span_s = (trace.queries[-1].arrival_us - trace.queries[0].arrival_us) / US_PER_S
-    unit, per_s = time_unit(work_s)
-    mean_s = sum(work_s) / len(work_s)
-    lines = [
-        f"{len(trace.queries)} queries; work per query: mean {number(mean_s * per_s)}, "
-        f"least {number(min(work_s) * per_s)}, most {number(max(work_s) * per_s)} {unit}"
-    ]
-    if span_s == 0:
-        lines.append("all arrive at once")
-        return lines
-    gap_s = span_s / (len(trace.queries) - 1)
-    offered = mean_s / (gap_s * cluster.num_executors)
-    gap_unit, gap_per_s = time_unit([gap_s])
-    lines.append(
-        f"arrivals over {number(span_s)} s, one every {number(gap_s * gap_per_s)} {gap_unit} in "
-        "the mean"
-    )
-    lines.append(
-        f"offered load on {cluster_name} ({cluster.num_executors} executors): {offered:.2f}"
-    )
-    return lines
-
-
-def _plan_figures(plan: Plan, per_s: float) -> tuple[str, ...]:
-    orders = sum(operator.num_work_orders for operator in plan.operators)
-    return (
-        str(len(plan.operators)),
-        str(len(plan.edges)),
-        str(sum(edge.is_pipeline_breaker for edge in plan.edges)),
-        f"{orders:,}",
-        number(plan.work_us / US_PER_S * per_s),
-        number(plan.work_us / orders / 1000),
-        number(sum(operator.state_bytes for operator in plan.operators) / 1e6),
-    )
+    assert options.out is not None
+    with output_directory(options.out, OWN_FILE) as directory:
+        write_json(describe(trace, cluster), directory / "describe.json")
+        figures = dict(trace_figures(trace, cluster, options.cluster))
+        if plan is not None:
+            figures["plan"] = plan_graph(plan)
+        for name, figure in figures.items():
+            save(figure, directory / f"{name}.{options.format}")

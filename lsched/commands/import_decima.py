@@ -1,0 +1,67 @@
+"""``lsched import decima``: a trace from Decima's stage profiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from lsched.arrivals import Arrivals
+from lsched.commands.imported import write_imported
+from lsched.commands.options import Count, Number, OptionalText, OutputPath, WholeNumber
+from lsched.output import check_output_files
+from lsched.specs import check_seeds
+from traces.importers.decima import import_decima
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Make a trace of Decima's stage profiles of TPC-H on Spark.
+
+    Plans are called tpch-10g-q6; queries arrive as in Decima's experiments.
+    """
+
+    path: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PATH")]
+    """A directory with adj_mat_Q.npy and task_duration_Q.npy, in directories by size (2g, 5g, …)
+    or with names such as 2g_adj_mat_3.npy; or the JSON document of all, plain or gzip."""
+
+    out: OutputPath
+    """File to write; a name that ends in .gz is compressed."""
+
+    name: OptionalText = None
+    """Name of the trace; decima if not given."""
+
+    times: Literal["profile", "mean"] = "profile"
+    """Task times as recorded by wave and number of executors, or each stage's mean."""
+
+    sizes: OptionalText = None
+    """Only these sizes, separated by commas, such as 2g,10g."""
+
+    queries: Count = 200
+    """Queries to draw."""
+
+    interval: Number = 25.0
+    """Mean gap between arrivals in seconds."""
+
+    seed: WholeNumber = 0
+    """Of the draws."""
+
+
+def run(options: Options) -> None:
+    """Do what the options say."""
+    check_output_files(options.out)
+    (seed,) = check_seeds([options.seed])
+    arrivals = Arrivals(interval_s=options.interval, num_queries=options.queries)  # checks them
+    assert arrivals.interval_s is not None
+    trace = import_decima(
+        options.path,
+        times=options.times,
+        sizes=() if options.sizes is None else tuple(options.sizes.split(",")),
+        num_queries=arrivals.num_queries,
+        interval_s=arrivals.interval_s,
+        seed=seed,
+        name=options.name or "decima",
+    )
+    write_imported(trace, options.out)
