@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test check format bench results clean
+.PHONY: demo test test-spark check format bench results clean
 
 demo: $(VENV)/installed  ## compare schedulers on the shipped trace
 	$(BIN)/lsched compare tpch --schedulers fifo,fair,stride,weighted-fair:alpha=-1,srpt:size=history+share=2,oracle-srpt \
@@ -12,6 +12,9 @@ demo: $(VENV)/installed  ## compare schedulers on the shipped trace
 
 test: $(VENV)/installed-dev  ## run all tests
 	$(BIN)/python -m pytest --numprocesses 2
+
+test-spark: $(VENV)/installed-spark  ## run the tests that need Spark and Java
+	$(BIN)/python -m pytest tests/test_capture_spark.py tests/test_import_spark.py
 
 check: $(VENV)/installed-dev  ## format, lint and types
 	$(BIN)/ruff format --check .
@@ -50,4 +53,8 @@ $(VENV)/installed: $(VENV)/created pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(INSTALL) .[dev,capture]
+	touch $@
+
+$(VENV)/installed-spark: $(VENV)/installed-dev
+	$(INSTALL) .[spark]
 	touch $@

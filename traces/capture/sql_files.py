@@ -38,8 +38,8 @@ def read_queries(duckdb: Any, paths: Sequence[Path]) -> list[Statement]:
         TraceError: a file cannot be read or parsed, two queries have one name, or there are none.
     """
     statements: list[Statement] = []
-    for file in _files(paths):
-        statements.extend(_statements(duckdb, file))
+    for file, text in read_sql_files(paths):
+        statements.extend(_statements(duckdb, file, text))
     places: dict[str, str] = {}
     for statement in statements:
         if statement.is_recorded:
@@ -55,6 +55,25 @@ def read_queries(duckdb: Any, paths: Sequence[Path]) -> list[Statement]:
     return statements
 
 
+def read_sql_files(paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+    """SQL files and all ``*.sql`` in directories, in the order of names, with their texts.
+
+    Raises:
+        TraceError: a file cannot be read, or a directory has none.
+    """
+    for file in _files(paths):
+        try:
+            with file.open("rb") as stream:
+                text = stream.read(MAX_FILE_BYTES + 1).decode("utf-8-sig")
+        except OSError as error:
+            raise TraceError(f"{file}: cannot be read ({error.strerror or error})") from None
+        except UnicodeDecodeError as error:
+            raise TraceError(f"{file}: not UTF-8 text ({error})") from None
+        if len(text) > MAX_FILE_BYTES:
+            raise TraceError(f"{file}: more than {MAX_FILE_BYTES} bytes; expected SQL statements")
+        yield file, text
+
+
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
     for path in paths:
         if not path.is_dir():
@@ -66,16 +85,7 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
         yield from found
 
 
-def _statements(duckdb: Any, file: Path) -> list[Statement]:
-    try:
-        with file.open("rb") as stream:
-            text = stream.read(MAX_FILE_BYTES + 1).decode("utf-8-sig")
-    except OSError as error:
-        raise TraceError(f"{file}: cannot be read ({error.strerror or error})") from None
-    except UnicodeDecodeError as error:
-        raise TraceError(f"{file}: not UTF-8 text ({error})") from None
-    if len(text) > MAX_FILE_BYTES:
-        raise TraceError(f"{file}: more than {MAX_FILE_BYTES} bytes; expected SQL statements")
+def _statements(duckdb: Any, file: Path, text: str) -> list[Statement]:
     try:
         parsed = duckdb.extract_statements(text)
     except duckdb.Error as error:
