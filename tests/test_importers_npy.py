@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from traces import TraceError
-from traces.importers.npy import Call, read_array, read_object, unpickled
+from traces.importers.npy import Stand, read_array, read_object, unpickled
 
 HEADER = b"\x93NUMPY\x01\x00F\x00{'descr': '|O', 'fortran_order': False, 'shape': (), }".ljust(79)
 
@@ -47,6 +47,8 @@ def test_files_are_read(tmp_path: Path) -> None:
     assert read_object(tmp_path / "object.npy") == value
     np.save(tmp_path / "numbers.npy", np.eye(3))
     assert (read_array(tmp_path / "numbers.npy") == np.eye(3)).all()
+    np.save(tmp_path / "columns.npy", np.asfortranarray([[1, 2, 3], [4, 5, 6]]).astype(">i2"))
+    assert read_array(tmp_path / "columns.npy").tolist() == [[1, 2, 3], [4, 5, 6]]
 
 
 class Hostile:
@@ -59,6 +61,16 @@ class Hostile:
         if self.how == "call":
             return os.mkdir, (self.marker,)
         return exec, (f"import os; os.mkdir({self.marker!r})",)
+
+
+class HostileState:
+    """Its pickle creates a file when its state is set."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = str(marker)
+
+    def __setstate__(self, state: dict[str, str]) -> None:
+        Path(state["marker"]).mkdir()
 
 
 def text_pickle(marker: Path) -> bytes:
@@ -81,6 +93,12 @@ HOSTILE: dict[str, Callable[[Path], bytes]] = {
         for how in ("call", "exec")
         for protocol in range(6)
     },
+    **{
+        f"state {protocol}": lambda path, protocol=protocol: pickle.dumps(  # type: ignore[misc]
+            HostileState(path), protocol
+        )
+        for protocol in range(6)
+    },
     "text": text_pickle,
     "inst": inst_pickle,
     "obj": obj_pickle,
@@ -101,11 +119,10 @@ def test_hostile_pickles_do_nothing(tmp_path: Path, name: str) -> None:
     assert not marker.exists()
 
 
-def test_a_call_is_only_a_name() -> None:
-    call = unpickled(pickle.dumps(Hostile(Path("x"), "call"), 2))
-    assert isinstance(call, Call)
-    assert call.name.endswith("mkdir")
-    assert call.arguments == ("x",)
+def test_what_stands_for_numpys_objects_is_inert() -> None:
+    stand = unpickled(pickle.dumps(np.array([None], object), 2))
+    assert isinstance(stand, Stand)
+    assert stand.name.endswith("multiarray _reconstruct")
 
 
 WRONG = {
@@ -117,12 +134,20 @@ WRONG = {
     "no mark": b"\x80\x02\x85t.",
     "append to a number": b"\x80\x02K\x01K\x02a.",
     "unhashable key": b"\x80\x02}]K\x01s.",
+    "key of tuples in tuples": b"\x80\x02})" + b"\x85" * 300_000 + b"K\x01s.",
+    "a list in itself": b"\x80\x02]q\x00h\x00a.",
+    "a list twice": b"\x80\x02]q\x00h\x00\x86.",
+    "a list twice by another way": b"\x80\x02]2\x86.",
+    "two values": b"\x80\x02K\x01K\x02.",
+    "a mark never used": b"\x80\x02(.",
     "odd items": b"\x80\x02}(K\x01u.",
     "unknown memo": b"\x80\x02h\x07.",
     "call of a number": b"\x80\x02K\x01)R.",
     "state of a number": b"\x80\x02K\x01K\x02b.",
     "long length": b"\x80\x04\x8e" + b"\xff" * 8 + b".",
     "not an array": pickle.dumps([1, 2], 2),
+    "state of a function": b"\x80\x02cos\ngetcwd\n(K\x01)N\x89]K\x05atb.",
+    "a name with spaces": b"\x80\x02cnumpy.core.multiarray\n_reconstruct x\n.",
     "nothing": b"",
 }
 
@@ -162,8 +187,9 @@ def test_sizes_that_the_file_does_not_have_are_refused(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-8])
     with pytest.raises(TraceError, match="64 bytes of data, expected 72"):
         read_array(file)
-    np.save(file, np.asfortranarray(np.zeros((2, 3))))
-    with pytest.raises(TraceError, match="Fortran"):
+    np.save(file, np.zeros((3, 3)))
+    file.write_bytes(file.read_bytes().replace(b"(3, 3)", b"(-3,3)"))
+    with pytest.raises(TraceError, match="no negative lengths"):
         read_array(file)
     with pytest.raises(TraceError, match="cannot be read"):
         read_array(tmp_path / "none.npy")

@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import IO, cast
+from typing import cast
 
 import msgspec
 

@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 import tyro
 
 from lsched.arrivals import Arrivals
+from lsched.commands.import_options import check_files, names
 from lsched.commands.imported import write_imported
 from lsched.commands.options import Count, Number, OptionalText, OutputPath, WholeNumber
-from lsched.output import check_output_files
 from lsched.specs import check_seeds
 from traces.importers.decima import import_decima
 
@@ -37,7 +37,10 @@ class Options:
     """Task times as recorded by wave and number of executors, or each stage's mean."""
 
     sizes: OptionalText = None
-    """Only these sizes, separated by commas, such as 2g,10g."""
+    """Only these sizes, such as 2g,10g; all if not given."""
+
+    only: OptionalText = None
+    """Only these queries of TPC-H, such as 1,6; all if not given."""
 
     queries: Count = 200
     """Queries to draw."""
@@ -51,14 +54,15 @@ class Options:
 
 def run(options: Options) -> None:
     """Do what the options say."""
-    check_output_files(options.out)
+    check_files(options.out, (options.path,))
     (seed,) = check_seeds([options.seed])
     arrivals = Arrivals(interval_s=options.interval, num_queries=options.queries)  # checks them
     assert arrivals.interval_s is not None
     trace = import_decima(
         options.path,
         times=options.times,
-        sizes=() if options.sizes is None else tuple(options.sizes.split(",")),
+        sizes=names(options.sizes),
+        only=names(options.only),
         num_queries=arrivals.num_queries,
         interval_s=arrivals.interval_s,
         seed=seed,

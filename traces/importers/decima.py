@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -33,6 +33,7 @@ def import_decima(
     *,
     times: Times = "profile",
     sizes: Sequence[str] = (),
+    only: Sequence[str] = (),
     num_queries: int = 200,
     interval_s: float = 25.0,
     seed: int = 0,
@@ -45,6 +46,7 @@ def import_decima(
         times: ``profile`` keeps recorded times by wave and number of executors; with ``mean``
             each task takes its stage's mean, rounded to whole ms, as in comparisons of simulators.
         sizes: only these (``2g``, ``10g``, …); empty: all.
+        only: only these queries of TPC-H (``1``, ``22``); empty: all.
         num_queries: queries to draw over the plans.
         interval_s: mean gap of their Poisson arrivals; 25 s in section 7.2 of the paper.
         seed: of the draws.
@@ -52,22 +54,15 @@ def import_decima(
 
     Raises:
         TraceError: a file is not what it must be, naming it and the place; or there is no such
-            size.
+            size or query.
     """
-    profiles = read_profiles(path)
-    known = list(dict.fromkeys(profile.size for profile in profiles))
-    for size in sizes:
-        if size not in known:
-            raise TraceError(f"{path}: no size {size!r}, there are {', '.join(known)}")
-    profiles = [profile for profile in profiles if not sizes or profile.size in sizes]
+    profiles = _chosen(read_profiles(path), path, sizes, only)
     plans = []
     for profile in profiles:
         try:
             plans.append(_plan(profile, times))
         except ValueError as error:
-            raise TraceError(
-                f"{path}: size {profile.size}, query {profile.query}: {error}"
-            ) from None
+            raise TraceError(f"{profile.place}: {error}") from None
     stages = [stage for profile in profiles for stage in profile.stages]
     trace = Trace(
         name=name,
@@ -76,10 +71,11 @@ def import_decima(
         description="TPC-H on Spark, stage profiles of Decima (Mao et al., SIGCOMM 2019)",
         source={
             "file": path.name,
-            "sizes": ", ".join(sizes or known),
+            "sizes": ", ".join(dict.fromkeys(profile.size for profile in profiles)),
+            "plans": f"{len(plans):,}",
             "stages": f"{len(stages):,}",
             "tasks": f"{sum(stage.num_tasks for stage in stages):,}",
-            "recorded": _recorded(stages),
+            **_recorded(stages),
             "times": "by wave and number of executors" if times == "profile" else "stage means",
             "arrivals": f"{num_queries} queries, Poisson, mean gap {interval_s:g} s, seed {seed}",
         },
@@ -90,9 +86,44 @@ def import_decima(
     )
 
 
-def _recorded(stages: Sequence[Stage]) -> str:
-    times = [time for stage in stages for time in stage.times()]
-    return f"{len(times):,} task times, {math.fsum(times) / 1000:,.3f} s (fresh ones twice)"
+def _chosen(
+    profiles: Sequence[Profile], path: Path, sizes: Sequence[str], only: Sequence[str]
+) -> list[Profile]:
+    """Profiles of these sizes and queries. The order stays that of the files."""
+    known_sizes = dict.fromkeys(profile.size for profile in profiles)
+    known_queries = dict.fromkeys(str(profile.query) for profile in profiles)
+    for what, wanted, known in (("size", sizes, known_sizes), ("query", only, known_queries)):
+        for one in wanted:
+            if one not in known:
+                raise TraceError(f"{path}: no {what} {one!r}, there are {', '.join(known)}")
+    chosen = [
+        profile
+        for profile in profiles
+        if profile.size in (sizes or known_sizes) and str(profile.query) in (only or known_queries)
+    ]
+    if not chosen:
+        raise TraceError(f"{path}: none of queries {', '.join(only)} at {', '.join(sizes)}")
+    return chosen
+
+
+def _recorded(stages: Sequence[Stage]) -> dict[str, str]:
+    """Recorded times, and what the clean-up makes of them: in + filled in − taken out = waves."""
+    recorded = [time for stage in stages for time in stage.times()]
+    doubles = [
+        time
+        for stage in stages
+        for executors in stage.first
+        for time in stage.doubles(executors).elements()
+    ]
+    used = [time for stage in stages for time in stage.cleaned().times()]
+    num_filled = len(used) - len(recorded) + len(doubles)
+    filled_ms = math.fsum(used) - math.fsum(recorded) + math.fsum(doubles)
+    return {
+        "recorded": f"{len(recorded):,} task times, {math.fsum(recorded) / 1000:,.3f} s",
+        "taken out": f"{len(doubles):,} of fresh tasks that are there twice, "
+        f"{math.fsum(doubles) / 1000:,.3f} s",
+        "filled in": f"{num_filled:,} where no first wave is left, {filled_ms / 1000:,.3f} s",
+    }
 
 
 def _plan(profile: Profile, times: Times) -> Plan:
@@ -109,16 +140,14 @@ def _operator(index: int, stage: Stage, times: Times) -> Operator:
     cleaned = stage.cleaned()
     recorded = sorted(cleaned.times())
     mean_ms = math.fsum(recorded) / len(recorded)
-    mean_us = max(1, round(mean_ms * US_PER_MS))
-    shared: dict[str, Any] = {
-        "kind": "stage",
-        "name": f"stage {index}",
-        "num_work_orders": stage.num_tasks,
-        "est_work_order_us": mean_us,
-    }
-    if times == "mean":
-        return Operator(**shared, work_order_us=(max(1, round(mean_ms)) * US_PER_MS,))
-    return Operator(**shared, work_order_us=_flat(recorded), waves=tuple(_waves(cleaned)))
+    is_mean = times == "mean"
+    return Operator(
+        kind="stage",
+        name=f"stage {index}",
+        num_work_orders=stage.num_tasks,
+        work_order_us=(max(1, round(mean_ms)) * US_PER_MS,) if is_mean else _flat(recorded),
+        waves=() if is_mean else tuple(_waves(cleaned)),
+    )
 
 
 def _flat(recorded_ms: Sequence[float]) -> tuple[int, ...]:

@@ -20,11 +20,14 @@ from traces.importers.npy import read_array, read_object
 
 Lists = Mapping[int, Sequence[float]]
 """Times in ms by number of executors, in the order of the file."""
-MAX_DOCUMENT_BYTES = 1 << 28
+MAX_DOCUMENT_BYTES = 1 << 25
+"""Five times what all sizes and queries take; gzip could make gigabytes of a small file."""
 MAX_STAGES = 1000
-MAX_TIMES = 5_000_000
-"""Recorded times of one query; a pickle may name one list many times."""
+MAX_TIMES = 10_000_000
+"""Times of all queries, after the clean-up, which may repeat a list for each number of executors.
+Decima's are 1.6 million."""
 MAX_MS = 1e8
+UNITS = "milliseconds"
 WAVES = ("fresh_durations", "first_wave", "rest_wave")
 
 
@@ -42,35 +45,44 @@ class Stage:
         run = next(iter(self.first))
         return len(self.first[run]) + len(self.rest.get(run, ()))
 
-    def cleaned(self) -> Stage:
-        """As both published simulators use it.
-
-        Fresh tasks are recorded twice and taken out of the first wave, and where that is empty
-        then, it is the one of the next smaller number of executors.
-        """
-        first: dict[int, Sequence[float]] = {}
-        previous: Sequence[float] = ()
-        for executors in sorted(self.first):
-            fresh = Counter(self.fresh.get(executors, ()))
-            kept = []
-            for time in self.first[executors]:
-                if fresh[time] > 0:
-                    fresh[time] -= 1
-                else:
-                    kept.append(time)
-            first[executors] = previous = kept or previous
-        return replace(self, first=first)
+    @property
+    def num_times(self) -> int:
+        """How many times are recorded."""
+        return sum(
+            len(times) for lists in (self.fresh, self.first, self.rest) for times in lists.values()
+        )
 
     def times(self) -> list[float]:
         """All recorded times, ms."""
         lists = (*self.fresh.values(), *self.first.values(), *self.rest.values())
         return [time for one in lists for time in one]
 
+    def doubles(self, executors: int) -> Counter[float]:
+        """Times of fresh tasks that are also in the first wave."""
+        return Counter(self.first[executors]) & Counter(self.fresh.get(executors, ()))
+
+    def cleaned(self) -> Stage:
+        """As both published simulators use it.
+
+        Fresh tasks are taken out of the first wave, and where that is empty then, it is the one of
+        the next smaller number of executors.
+        """
+        first: dict[int, Sequence[float]] = {}
+        previous: Sequence[float] = ()
+        for executors in sorted(self.first):
+            kept = Counter(self.first[executors]) - self.doubles(executors)
+            first[executors] = previous = list(kept.elements()) or previous
+        return replace(self, first=first)
+
 
 @dataclass(frozen=True)
 class Profile:
-    """One query at one size: its stages and which of them needs which (producer, consumer)."""
+    """One query at one size: its stages and which of them needs which (producer, consumer).
 
+    ``place``: the file that the edges are in, and where.
+    """
+
+    place: str
     size: str
     query: int
     stages: tuple[Stage, ...]
@@ -88,7 +100,14 @@ def read_profiles(path: Path) -> list[Profile]:
     Raises:
         TraceError: naming the file and the place of what is wrong.
     """
-    return list(_directory(path) if path.is_dir() else _document(path))
+    profiles = []
+    room = MAX_TIMES
+    for profile in _directory(path) if path.is_dir() else _document(path):
+        room -= sum(stage.cleaned().num_times for stage in profile.stages)
+        if room < 0:
+            raise TraceError(f"{profile.place}: more than {MAX_TIMES:,} times up to here")
+        profiles.append(profile)
+    return profiles
 
 
 class _Stage(msgspec.Struct):
@@ -102,6 +121,7 @@ class _Profile(msgspec.Struct):
 
 class _Document(msgspec.Struct):
     profiles: dict[str, dict[int, _Profile]]
+    units: str = UNITS
 
 
 def _document(path: Path) -> Iterator[Profile]:
@@ -122,58 +142,63 @@ def _document(path: Path) -> Iterator[Profile]:
         document = msgspec.json.decode(content, type=_Document)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise TraceError(f"{path}: not a document of stage profiles ({error})") from None
+    if document.units != UNITS:
+        raise TraceError(f"{path}: units: {_short(document.units)}, expected {UNITS!r}")
     if not any(document.profiles.values()):
         raise TraceError(f"{path}: profiles: there are none")
     for size, queries in document.profiles.items():
         for query, profile in queries.items():
             place = f"{path}: profiles.{size}.{query}"
-            stages = [stage.durations for stage in profile.stages]
-            yield _profile(size, query, stages, profile.edges, place)
+            stages = _stages([stage.durations for stage in profile.stages], place)
+            yield Profile(place, size, query, stages, tuple(profile.edges))
 
 
 def _directory(path: Path) -> Iterator[Profile]:
     """The profiles in a directory: ``2g/adj_mat_3.npy``, or ``2g_adj_mat_3.npy``."""
-    found = []
+    found: dict[tuple[str, int], Path] = {}
     for file in itertools.chain(path.glob("*adj_mat_*.npy"), path.glob("*/adj_mat_*.npy")):
         inside = re.fullmatch(r"(?:(\w+)_)?adj_mat_(\d{1,6})\.npy", file.name)
         if inside is not None:
-            size = inside[1] or file.parent.name
-            found.append((_size_order(size), int(inside[2]), size, file))
+            key = (inside[1] or file.parent.resolve().name, int(inside[2]))
+            if found.setdefault(key, file) != file:
+                raise TraceError(f"{file}: query {key[1]} at {key[0]} is also in {found[key]}")
     if not found:
         raise TraceError(f"{path}: no adj_mat_*.npy files in this directory")
-    for _, query, size, file in sorted(found):
-        edges = _edges(read_array(file), file)
+    for size, query in sorted(found, key=_order):
+        file = found[size, query]
+        matrix = read_array(file)
+        edges = _edges(matrix, file)
         durations = file.with_name(file.name.replace("adj_mat_", "task_duration_"))
         if not durations.exists():
             raise TraceError(f"{file}: {durations.name} is not beside it")
         value = read_object(durations)
-        count = len(value) if isinstance(value, dict) else 0
-        if not isinstance(value, dict) or set(value) != set(range(count)):
-            raise TraceError(f"{durations}: expected times by stage, 0, 1, …")
-        stages = [value[index] for index in range(count)]
-        yield _profile(size, query, stages, edges, str(durations))
+        if not isinstance(value, dict) or set(value) != set(range(len(matrix))):
+            raise TraceError(
+                f"{durations}: expected a dictionary by stage, 0 to {len(matrix) - 1}, as "
+                f"{file.name} has them"
+            )
+        stages = _stages([value[index] for index in range(len(matrix))], str(durations))
+        yield Profile(str(file), size, query, stages, edges)
 
 
-def _size_order(size: str) -> tuple[int, str]:
+def _order(key: tuple[str, int]) -> tuple[int, str, int]:
+    size, query = key
     digits = re.match(r"\d{1,9}", size)
-    return (int(digits[0]) if digits else 0), size
+    return int(digits[0]) if digits else 0, size, query
 
 
-def _edges(matrix: np.ndarray, file: Path) -> list[tuple[int, int]]:
+def _edges(matrix: np.ndarray, file: Path) -> tuple[tuple[int, int], ...]:
     if matrix.ndim != 2 or len(set(matrix.shape)) > 1 or not 1 <= len(matrix) <= MAX_STAGES:
         raise TraceError(f"{file}: shape {matrix.shape}, expected stages × stages")
     if not np.isin(matrix, (0, 1)).all():
         raise TraceError(f"{file}: expected only 0 and 1, for stages that need another")
-    return [(int(producer), int(consumer)) for producer, consumer in np.argwhere(matrix)]
+    return tuple((int(producer), int(consumer)) for producer, consumer in np.argwhere(matrix))
 
 
-def _profile(
-    size: str, query: int, stages: Sequence[Any], edges: Sequence[tuple[int, int]], place: str
-) -> Profile:
+def _stages(stages: Sequence[Any], place: str) -> tuple[Stage, ...]:
     """Check the recorded times of a query, whatever they are made of."""
     if not 1 <= len(stages) <= MAX_STAGES:
         raise TraceError(f"{place}: {len(stages)} stages, expected 1 to {MAX_STAGES}")
-    room = MAX_TIMES
     checked = []
     for index, durations in enumerate(stages):
         lists = []
@@ -181,17 +206,15 @@ def _profile(
             where = f"{place}: stage {index}: {wave}"
             if not isinstance(durations, dict) or wave not in durations:
                 raise TraceError(f"{where} is missing")
-            by_executors = _lists(durations[wave], where, room)
-            room -= sum(map(len, by_executors.values()))
-            lists.append(by_executors)
+            lists.append(_lists(durations[wave], where))
         stage = Stage(*lists)
-        if not stage.first or stage.num_tasks == 0 or not stage.cleaned().times():
+        if not stage.first or stage.num_tasks == 0:
             raise TraceError(f"{place}: stage {index} has no tasks in its first recorded run")
         checked.append(stage)
-    return Profile(size, query, tuple(checked), tuple(edges))
+    return tuple(checked)
 
 
-def _lists(value: Any, where: str, room: int) -> dict[int, list[float]]:
+def _lists(value: Any, where: str) -> dict[int, list[float]]:
     if not isinstance(value, dict):
         raise TraceError(f"{where} is {type(value).__name__}, expected times by executors")
     for executors, times in value.items():
@@ -199,9 +222,6 @@ def _lists(value: Any, where: str, room: int) -> dict[int, list[float]]:
             raise TraceError(f"{where}: {_short(executors)} executors, expected 1 to 1,000,000")
         if type(times) is not list:
             raise TraceError(f"{where}.{executors} is {type(times).__name__}, expected a list")
-        room -= len(times)
-        if room < 0:
-            raise TraceError(f"{where}: more than {MAX_TIMES:,} times in one query")
         for time in times:
             if type(time) not in (int, float) or not 0 <= time <= MAX_MS:
                 raise TraceError(
