@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from traces.arrivals import poisson_arrivals
-from traces.capture.duckdb_benchmarks import BENCHMARKS, write_benchmark
+from traces.capture.duckdb_benchmarks import BENCHMARKS, PURPOSE, write_benchmark
 from traces.capture.duckdb_estimates import to_plans
 from traces.capture.duckdb_log import ROW_GROUP_ROWS
 from traces.capture.duckdb_operators import Execution, MeasuredPlan, measure_plan
-from traces.capture.duckdb_session import Session, import_duckdb
+from traces.capture.duckdb_session import Session
 from traces.capture.sql_files import read_queries
+from traces.duckdb import import_duckdb, interrupts
 from traces.errors import TraceError, did_you_mean
 from traces.model import Query, Trace
 
@@ -226,9 +227,10 @@ def _say_nothing(line: str) -> None:
 @contextmanager
 def _duckdb() -> Iterator[Any]:
     """The module; its errors become ``TraceError``."""
-    duckdb = import_duckdb()
+    duckdb = import_duckdb(*PURPOSE)
     try:
-        yield duckdb
+        with interrupts():
+            yield duckdb
     except duckdb.Error as error:
         raise TraceError(f"DuckDB: {error}") from None
 

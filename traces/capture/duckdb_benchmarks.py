@@ -10,7 +10,8 @@ from typing import Any
 
 from traces.capture import ssb
 from traces.capture.duckdb_log import ROW_GROUP_ROWS
-from traces.capture.duckdb_session import MISSING, connect, quoted
+from traces.capture.duckdb_session import connect
+from traces.duckdb import missing, quoted
 from traces.errors import TraceError
 
 
@@ -35,6 +36,8 @@ class Benchmark:
     queries: Mapping[str, str] = field(default_factory=dict)
 
 
+PURPOSE = ("capturing from DuckDB", "capture")
+"""What the packages are for, and the extra that has them."""
 _TPCH = ("duckdb_extension_tpch", "dbgen", "tpch_queries")
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -85,7 +88,7 @@ def _extension(package: str) -> Path:
     try:
         module = importlib.import_module(package)
     except ImportError:
-        raise TraceError(MISSING) from None
+        raise TraceError(missing(*PURPOSE)) from None
     found = sorted(Path(str(module.__file__)).parent.rglob("*.duckdb_extension"))
     if not found:
         raise TraceError(f"the package {package} holds no DuckDB extension; reinstall it")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import time
 from pathlib import Path
@@ -11,9 +10,8 @@ from typing import Any
 from traces.capture.duckdb_log import LogEvent
 from traces.capture.duckdb_operators import Execution
 from traces.capture.duckdb_profile import parse_profile
+from traces.duckdb import CLOSED, quoted
 from traces.errors import TraceError
-
-MISSING = "capturing from DuckDB needs the capture extra: pip install 'lsched[capture]'"
 
 
 class Session:
@@ -84,14 +82,6 @@ class Session:
         return Execution(profile, events, end_us)
 
 
-def import_duckdb() -> Any:
-    """The module ``duckdb``; TraceError if it is not installed."""
-    try:
-        return importlib.import_module("duckdb")
-    except ImportError:
-        raise TraceError(MISSING) from None
-
-
 def connect(duckdb: Any, scratch: Path, database: Path | None = None) -> Any:
     """A connection with one thread that loads nothing by itself.
 
@@ -103,8 +93,7 @@ def connect(duckdb: Any, scratch: Path, database: Path | None = None) -> Any:
         config={
             "threads": 1,
             "temp_directory": str(scratch / "spill"),
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
+            **CLOSED,
         },
     )
 
@@ -112,8 +101,3 @@ def connect(duckdb: Any, scratch: Path, database: Path | None = None) -> Any:
 def glob_free(path: Path) -> str:
     """A path in which DuckDB finds nothing to expand."""
     return re.sub(r"([*?[])", r"[\1]", str(path))
-
-
-def quoted(text: str, mark: str = '"') -> str:
-    """``text`` as an SQL identifier, or with ``'`` as an SQL string."""
-    return mark + text.replace(mark, mark * 2) + mark

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import importlib
 import re
 import shutil
 import tempfile
@@ -18,15 +17,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from traces.duckdb import CLOSED, import_duckdb, interrupts, quoted
 from traces.errors import TraceError, did_you_mean
 from traces.importers.table_files import PARQUET, csv_scan, file_format, line_scan
 
-MISSING = "reading tables needs the import extra: pip install 'lsched[import]'"
 SETTINGS = {
     "threads": 2,
     "memory_limit": "512MB",
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
+    **CLOSED,
 }
 BATCH_ROWS = 16_384
 TYPES = {
@@ -75,7 +73,7 @@ class Tables:
     ) -> None:
         if not paths:
             raise TraceError("no file to import")
-        self._duckdb = import_duckdb()
+        self._duckdb = import_duckdb("reading tables", "import")
         self._columns = columns
         self.label = str(paths[0]) + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
         formats = [file_format(path) for path in paths]
@@ -136,12 +134,12 @@ class Tables:
             TraceError: memory or disk ran out.
         """
         try:
-            with _interrupts():
+            with interrupts():
                 result = self._connection.execute(statement, parameters)
                 rows = result.fetchmany(BATCH_ROWS)
             while rows:
                 yield rows
-                with _interrupts():
+                with interrupts():
                     rows = result.fetchmany(BATCH_ROWS)
         except self._duckdb.Error as error:
             raise TraceError(f"{self.label}: {_short(error)}") from None
@@ -152,7 +150,7 @@ class Tables:
             config={**SETTINGS, "temp_directory": str(scratch / "spilled")},
         )
         connection.execute("PRAGMA disable_checkpoint_on_shutdown")
-        texts = ", ".join(_quoted(str(path), "'") for path in allowed)
+        texts = ", ".join(quoted(str(path), "'") for path in allowed)
         for setting in (
             f"allowed_paths = [{texts}]",
             "enable_external_access = false",
@@ -203,12 +201,12 @@ class Tables:
         self, source: Source, statement: str, parameters: Mapping[str, object]
     ) -> list[tuple[Any, ...]]:
         casts = ", ".join(
-            f"CAST({_quoted(source.names[name])} AS {kind}) AS {name}"
+            f"CAST({quoted(source.names[name])} AS {kind}) AS {name}"
             for name, kind in self._columns
         )
         columns = f"WITH source AS (SELECT {casts} FROM {source.scan})"
         try:
-            with _interrupts():
+            with interrupts():
                 rows: list[tuple[Any, ...]] = self._connection.execute(
                     statement.format(columns), {**parameters, "path": source.link}
                 ).fetchall()
@@ -220,7 +218,7 @@ class Tables:
 
     def _wrong_value(self, source: Source) -> TraceError | None:
         """Where a scan failed: the first value that is not of its column's type, if that is it."""
-        columns = [(_quoted(source.names[name]), kind) for name, kind in self._columns]
+        columns = [(quoted(source.names[name]), kind) for name, kind in self._columns]
         cases = " ".join(
             f"WHEN {name} IS NOT NULL AND TRY_CAST({name} AS {kind}) IS NULL THEN {index}"
             for index, (name, kind) in enumerate(columns)
@@ -231,7 +229,7 @@ class Tables:
             f"{values} FROM {source.scan}) WHERE which IS NOT NULL LIMIT 1"
         )
         try:
-            with _interrupts():
+            with interrupts():
                 found = self._connection.execute(query, {"path": source.link}).fetchone()
         except self._duckdb.Error:
             return None
@@ -248,38 +246,11 @@ class Tables:
         return TraceError(f"{path}: {_short(error).replace(link, path.name)}")
 
 
-def import_duckdb() -> Any:
-    """The module.
-
-    Raises:
-        TraceError: it is not installed.
-    """
-    try:
-        return importlib.import_module("duckdb")
-    except ImportError:
-        raise TraceError(MISSING) from None
-
-
-@contextlib.contextmanager
-def _interrupts() -> Iterator[None]:
-    """Let through what a signal raises; DuckDB makes a RuntimeError of it."""
-    try:
-        yield
-    except RuntimeError as error:
-        if isinstance(error.__cause__, KeyboardInterrupt):
-            raise error.__cause__ from None
-        raise
-
-
 def _close(scratch: Path, opened: Sequence[Any]) -> None:
     for connection in opened:
         with contextlib.suppress(Exception):  # a damaged file can damage the database
             connection.close()
     shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _quoted(text: str, mark: str = '"') -> str:
-    return mark + text.replace(mark, 2 * mark) + mark
 
 
 def _short(error: Exception) -> str:
