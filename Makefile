@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test test-spark check format bench results clean
+.PHONY: demo test test-spark check format bench figures results clean
 
 demo: $(VENV)/installed  ## compare schedulers on the shipped trace
 	$(BIN)/lsched compare tpch --schedulers fifo,fair,stride,weighted-fair:alpha=-1,srpt:size=history+share=2,oracle-srpt \
@@ -25,8 +25,16 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/installed  ## speed of the simulator
+bench: $(VENV)/installed-dev  ## speed of the simulator, and of importing large files
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/importers.py
+
+figures: $(VENV)/installed  ## the figures of docs/traces.md
+	$(BIN)/lsched describe fleet-day --out out/fleet-day
+	$(BIN)/lsched describe tpch --plan q5 --out out/tpch-q5
+	cp out/fleet-day/arrivals.png docs/images/fleet-day-arrivals.png
+	cp out/tpch-q5/plan.png docs/images/tpch-q5-plan.png
+	$(BIN)/python benchmarks/fleet.py
 
 # The tables of docs/results.md: two clusters, plenty of memory and too little, and admission.
 RULES := fifo,fair,fair:spare=idle,weighted-fair:alpha=-1,srpt:size=estimate,srpt:size=history+share=2,critical-path,stride,priced,oracle-srpt
