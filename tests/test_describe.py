@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex
 import traces
 from lsched.cli import main
 from lsched.describe import describe
-from lsched.plots.plan import pipeline_colours, plan_graph
+from lsched.plots.plan import MAX_INCHES, pipeline_colours, plan_graph
 from lsched.plots.trace import MAX_GROUPS, group_names
 from sim import Cluster
 from traces import Query, Trace
@@ -23,6 +23,10 @@ KINDS: dict[str, Trace] = {
     "all at once": trace(plan(op(7), name="a"), plan(op(9), name="b"), plan(op(9), name="b")),
     "two arrivals": trace((plan(op(7)), 0), (plan(op(7)), 5)),
     "no estimates": trace((plan(op(7)), 0), (plan(op(7)), 5), tenant="x"),
+    "a microsecond apart, late": trace((plan(op(7)), 10**15 - 1), (plan(op(7)), 10**15)),
+    "names that are no formulas": trace(
+        (plan(op(7), name="$^_$"), 0), (plan(op(9), name="_[/b]"), 5), query_class="_$^$\n"
+    ),
 }
 
 
@@ -64,6 +68,42 @@ def test_figures_by_hand() -> None:
     assert [group["name"] for group in figures["groups"]["query_class"]] == ["load", ""]
 
 
+def test_estimates_rank_queries_by_size_too() -> None:
+    # Estimated 8 and 2, true 6 and 12; but the second is ten times as large the second time.
+    plans = (
+        plan(op(6, est_work_order_us=8), name="a"),
+        plan(op(12, est_work_order_us=2, output_bytes=5, est_output_bytes=50), name="b"),
+    )
+    queries = tuple(
+        Query(query_id=index, plan=name, arrival_us=index, size_factor=size)
+        for index, (name, size) in enumerate([("a", 1.0), ("b", 1.0), ("b", 10.0)])
+    )
+    figures = describe(Trace(name="t", plans=plans, queries=queries), Cluster())["estimates"]
+    assert (figures["work_p50"], figures["output_p90"]) == (pytest.approx((6 + 8 / 6) / 2), 10)
+    assert figures["spearman"] == pytest.approx(0.5)  # ranks 2, 1, 3 against 1, 2, 3
+
+
+def test_estimates_of_equal_queries_have_no_rank(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plans = [plan(op(6, est_work_order_us=8), name=name) for name in "abc"]
+    the_trace = trace(*plans)
+    assert describe(the_trace, Cluster())["estimates"] == {
+        "work_p50": pytest.approx(8 / 6),
+        "work_p90": pytest.approx(8 / 6),
+        "output_p50": None,
+        "output_p90": None,
+        "spearman": None,
+    }
+    traces.write(the_trace, tmp_path / "x.jsonl")
+    assert main(["describe", str(tmp_path / "x.jsonl"), "--out", str(tmp_path / "out")]) == 0
+    out = capsys.readouterr().out
+    assert "operators' work 1.33 / 1.33" in out
+    assert "output bytes" not in out
+    assert "Spearman" not in out
+    json.loads((tmp_path / "out" / "describe.json").read_text(), parse_constant=pytest.fail)
+
+
 def test_the_shipped_trace(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["describe", "tpcds"]) == 0
     out = capsys.readouterr().out
@@ -101,6 +141,23 @@ def test_pipelines_have_colours_of_their_own() -> None:
     (points,) = figure.axes[0].collections
     drawn = [to_hex(colour).lower() for colour in points.get_facecolor()]
     assert drawn == [colour.lower() for colour in pipeline_colours(the_plan)]
+
+
+def test_an_edge_that_passes_an_operator_does_not_run_through_it() -> None:
+    figure = plan_graph(plan(op(1), op(1), op(1), edges="0>1 1>2 0>2"))
+    arrows = [text.arrow_patch for text in figure.axes[0].texts if not text.get_text()]
+    assert [type(arrow.get_connectionstyle()).__name__ for arrow in arrows] == [
+        "Arc3", "Arc3", "Arc3",
+    ]  # fmt: skip
+    assert [arrow.get_connectionstyle().rad != 0 for arrow in arrows] == [False, False, True]
+
+
+def test_a_plan_of_any_size_is_a_figure_that_can_be_opened() -> None:
+    star = plan(*[op(1)] * 200, edges=" ".join(f"{index}>199" for index in range(199)))
+    figure = plan_graph(star)
+    assert max(figure.get_size_inches()) == MAX_INCHES
+    assert not any(text.get_text() for text in figure.axes[0].texts), "no room for labels"
+    assert "too large for labels" in figure.axes[0].get_title(loc="left")
 
 
 def test_many_tenants_become_others() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from builders import op, plan, trace
@@ -260,3 +261,9 @@ def test_ticks_are_few_and_inside(low: float, high: float) -> None:
     ticks = tick_values(low, high)
     assert 3 <= len(ticks) <= 12
     assert all(0.97 * low <= tick <= 1.03 * high for tick in ticks)
+
+
+def test_names_that_look_like_formulas_are_drawn_as_they_are(tmp_path: Path) -> None:
+    odd = trace(*[plan(op(5_000), name=name) for name in ("$^_$", "_x", "a\nb")])
+    comparison = compare(msgspec.structs.replace(odd, name="$x$"), ["fair", "fifo"], seeds=2)
+    assert write_plots(comparison, tmp_path)

@@ -17,6 +17,7 @@ from traces.model import scaled_count
 from traces.statistics import (
     arrival_statistics,
     critical_path_us,
+    est_query_work_us,
     est_work_us,
     estimate_errors,
     parallelism,
@@ -140,4 +141,10 @@ def test_estimates_by_hand() -> None:
     assert errors.output.tolist() == [10.0]
     assert est_work_us(the_plan) == 5 * 2 + 16 + 7
     assert errors.plan_work == pytest.approx([33 / 55])
+    queries = (
+        Query(query_id=0, plan="plan", arrival_us=0, time_factor=5.0),
+        Query(query_id=1, plan="plan", arrival_us=0, size_factor=2.0),
+    )
+    the_trace = Trace(name="t", plans=(the_plan,), queries=queries)
+    assert est_query_work_us(the_trace).tolist() == [33, 66]
     assert estimate_errors([plan(op(7))]) is None

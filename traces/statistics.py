@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from traces.model import Plan, Query, Trace
+from traces.model import Operator, Plan, Query, Trace
 from traces.split import template_of
 
 Floats = NDArray[np.float64]
@@ -23,16 +23,16 @@ MIN_SPANS = 24
 
 def work_us(trace: Trace) -> Floats:
     """True work of each query, µs, as ``Plan.work_at`` times its time factor. Shapes: [queries]."""
-    sizes = np.array([query.size_factor for query in trace.queries])
-    times = np.array([query.time_factor for query in trace.queries])
-    result = np.empty(len(trace.queries))
-    for plan, rows in _rows_by_plan(trace):
-        counts = np.array([operator.num_work_orders for operator in plan.operators], float)
-        means = np.array([operator.mean_work_order_us for operator in plan.operators])
-        is_scalable = np.array([operator.is_scalable for operator in plan.operators])
-        scaled = np.floor(counts * sizes[rows, None] + 0.5).clip(min=1.0)
-        result[rows] = np.where(is_scalable, scaled, counts) @ means * times[rows]
-    return result
+    times: Floats = np.array([query.time_factor for query in trace.queries])
+    return times * _work_at_size(trace, lambda operator: operator.mean_work_order_us)
+
+
+def est_query_work_us(trace: Trace) -> Floats:
+    """Work of each query as the recorded estimates predict it, µs; time factors are hidden.
+
+    Shapes: [queries].
+    """
+    return _work_at_size(trace, _est_work_order_us)
 
 
 def critical_path_us(plan: Plan) -> float:
@@ -111,23 +111,23 @@ def arrival_statistics(trace: Trace, work: Floats) -> ArrivalStatistics | None:
         trace: the trace.
         work: of its queries, see ``work_us``. Shapes: [queries].
     """
-    times_s = np.array([query.arrival_us for query in trace.queries]) / US_PER_S
-    length_s = times_s[-1] - times_s[0]
+    times_us = np.array([query.arrival_us for query in trace.queries])
+    length_s = float(times_us[-1] - times_us[0]) / US_PER_S
     if length_s == 0:
         return None
     span_s = next((span for span in SPANS_S if length_s >= MIN_SPANS * span), length_s / MIN_SPANS)
-    index = np.floor(times_s / span_s).astype(np.int64)
+    index = np.floor(times_us / US_PER_S / span_s).astype(np.int64)
     first, size = index[0], int(index[-1] - index[0]) + 1
     counts = np.bincount(index - first, minlength=size).astype(float)
-    gaps = np.diff(times_s)
+    gaps = np.diff(times_us).astype(float)
     variance, mean = float(counts.var()), float(counts.mean())
     return ArrivalStatistics(
         span_s=span_s,
         starts_s=(first + np.arange(size)) * span_s,
         counts=counts,
         work_us=np.bincount(index - first, weights=work, minlength=size).astype(float),
-        gap_cv=float(gaps.std() / gaps.mean()) if len(gaps) > 1 else None,
-        count_cv=variance**0.5 / mean,
+        gap_cv=variation(gaps) if len(gaps) > 1 else None,
+        count_cv=variation(counts),
         dispersion=variance / mean,
         peak_to_mean=float(counts.max()) / mean,
         autocorrelations={
@@ -175,14 +175,35 @@ def estimate_errors(plans: Sequence[Plan]) -> EstimateErrors | None:
 def est_work_us(plan: Plan) -> float:
     """Work that the recorded estimates predict at size factor 1, µs; true where there are none."""
     return sum(
-        (operator.est_work_order_us or operator.mean_work_order_us) * operator.num_work_orders
-        for operator in plan.operators
+        _est_work_order_us(operator) * operator.num_work_orders for operator in plan.operators
     )
 
 
 def q_errors(ratios: Floats) -> Floats:
     """The larger of a ratio and its inverse: 1 is exact."""
     return np.maximum(ratios, 1.0 / ratios)
+
+
+def variation(values: Floats) -> float:
+    """Coefficient of variation: standard deviation ÷ mean."""
+    return float(values.std() / values.mean()) if np.ptp(values) else 0.0
+
+
+def _est_work_order_us(operator: Operator) -> float:
+    return operator.est_work_order_us or operator.mean_work_order_us
+
+
+def _work_at_size(trace: Trace, work_order_us: Callable[[Operator], float]) -> Floats:
+    """Work of each query at its size, with these times of a work order, µs. Shapes: [queries]."""
+    sizes = np.array([query.size_factor for query in trace.queries])
+    result = np.empty(len(trace.queries))
+    for plan, rows in _rows_by_plan(trace):
+        counts = np.array([operator.num_work_orders for operator in plan.operators], float)
+        times = np.array([work_order_us(operator) for operator in plan.operators])
+        is_scalable = np.array([operator.is_scalable for operator in plan.operators])
+        scaled = np.floor(counts * sizes[rows, None] + 0.5).clip(min=1.0)
+        result[rows] = np.where(is_scalable, scaled, counts) @ times
+    return result
 
 
 def _rows_by_plan(trace: Trace) -> list[tuple[Plan, NDArray[np.intp]]]:

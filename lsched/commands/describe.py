@@ -7,7 +7,8 @@ from typing import Literal
 
 from lsched.commands.console import output_console
 from lsched.commands.options import ClusterText, OptionalPath, OptionalText, TraceText
-from lsched.describe import describe, group_table, operator_table, overview, plan_table
+from lsched.describe import describe
+from lsched.describe_tables import group_table, operator_table, overview, plan_table
 from lsched.errors import OptionError
 from lsched.output import output_directory
 from lsched.report import write_json

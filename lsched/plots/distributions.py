@@ -17,10 +17,12 @@ from lsched.plots.style import (
     log_ticks,
     nested_widths,
     new_figure,
+    plain,
 )
 from lsched.tables import CLAIRVOYANT_MARK, display_name, short_name, time_unit
 
 MAX_PLANS = 30
+MAX_NAME = 30
 MAX_BOXES = 4
 MIN_BOX = 5
 """Queries that a box needs; fewer are points."""
@@ -104,7 +106,7 @@ def latency_by_plan(comparison: Comparison, case: Case) -> Figure:
     is_crowded = max(map(len, plans)) > 4
     axes.set_xticks(
         range(len(plans)),
-        plans,
+        [plain(plan, MAX_NAME) for plan in plans],
         rotation=45 if is_crowded else 0,
         ha="right" if is_crowded else "center",
         fontsize="small",

@@ -11,7 +11,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lsched.plots.style import COLOURS, add_title, new_figure
+from lsched.plots.style import COLOURS, add_title, new_figure, plain
 from lsched.tables import counted, number, short_name, time_unit
 from sim import PRESETS, Event, Result
 from sim.result import US_PER_S
@@ -126,7 +126,7 @@ def gantt(result: Result, window_s: tuple[float, float] | None = None, heading: 
         axes.add_collection(_bars(intervals, colours[query_id], per_s))
         plan = plans[query_id]
         text = plan if times_visible[plan] == 1 else f"{plan} #{query_id}"
-        _label(figure, text, intervals, (start_s, end_s), per_s)
+        _label(figure, plain(text), intervals, (start_s, end_s), per_s)
     axes.set_xlim(start_s * per_s, end_s * per_s)
     axes.set_ylim(num_rows - 0.4, -0.6)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))

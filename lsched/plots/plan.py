@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-import networkx
+from collections import Counter
+from collections.abc import Sequence
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from lsched.plots.style import COLOURS, NOTE, add_title
+from lsched.plots.style import COLOURS, NOTE, add_title, plain
 from lsched.tables import counted, duration
 from traces import Plan
-from traces.statistics import US_PER_S
+from traces.statistics import US_PER_S, Floats
 
 ROW_INCHES, COLUMN_INCHES = 0.62, 1.45
+MAX_INCHES = 60.0
+"""Of a figure's sides; plans with more operators than fit are drawn closer, without labels."""
 SWEEPS = 8
 """Passes over the layers that put operators near their neighbours."""
 MAX_NAME = 18
+ALONE = "#9a9a9a"
+"""Colour of what is alone in its pipeline."""
+BEND = 0.18
+"""Of edges that pass a row: straight, they would run through operators that they pass."""
 
 
 def plan_graph(plan: Plan) -> Figure:
-    """Operators from the scans at the bottom to the result at the top.
+    """Operators from the scans at the bottom to the result at the top, with their index.
 
     Operators of one colour are a pipeline and can run together; what stands alone in its pipeline
     is grey. A thin dashed edge makes its consumer wait for the whole producer. The area of a circle
@@ -28,43 +40,23 @@ def plan_graph(plan: Plan) -> Figure:
     places = _layout(plan)
     columns, rows = max(x for x, _ in places) + 1, max(y for _, y in places) + 1
     width, height = max(6.0, columns * COLUMN_INCHES), max(3.5, (rows + 1) * ROW_INCHES)
-    figure = Figure(figsize=(width, height), layout="constrained")
+    is_small = max(width, height) <= MAX_INCHES
+    figure = Figure(figsize=(min(width, MAX_INCHES), min(height, MAX_INCHES)), layout="constrained")
     axes = figure.add_subplot()
     axes.set_axis_off()
     colours = pipeline_colours(plan)
-    for edge in plan.edges:
-        (x, y), (to_x, to_y) = places[edge.producer], places[edge.consumer]
-        style: dict[str, object] = {"color": NOTE, "linewidth": 0.9, "linestyle": (0, (4, 3))}
-        if not edge.is_pipeline_breaker:
-            style = {"color": colours[edge.producer], "linewidth": 2.4}
-        axes.annotate(
-            "",
-            (to_x, to_y),
-            (x, y),
-            arrowprops={"arrowstyle": "->", "shrinkA": 6, "shrinkB": 6, **style},
-        )
+    _draw_edges(axes, plan, places, colours)
     shares = np.array([operator.work_us for operator in plan.operators]) / plan.work_us
     xs, ys = zip(*places, strict=True)
     areas = 30 + 900 * shares
-    radii = np.sqrt(areas) / 2
     axes.scatter(xs, ys, s=areas, c=colours, zorder=3, edgecolors="white")
-    for index, (operator, (x, y)) in enumerate(zip(plan.operators, places, strict=True)):
-        name = operator.name if len(operator.name) <= MAX_NAME else f"{operator.name[:MAX_NAME]}…"
-        share = f"{100 * shares[index]:.0f} %" if shares[index] >= 0.005 else ""
-        lines = (f"{operator.kind} {share}".strip(), name)
-        axes.annotate(
-            "\n".join(filter(None, lines)).replace("$", r"\$"),
-            (x, y),
-            (3 + radii[index], -2),  # edges come from below
-            textcoords="offset points",
-            fontsize=6.5,
-            va="bottom",
-        )
+    if is_small:
+        _draw_labels(axes, plan, places, shares, np.sqrt(areas) / 2)
     axes.set_xlim(-0.3, columns - 0.1)
     axes.set_ylim(-0.6, rows - 0.4)
     work = duration(plan.work_us / US_PER_S)
     title = f"plan {plan.name}: {counted(len(plan.operators), 'operator')}, work {work}"
-    add_title(figure, title)
+    add_title(figure, title, "" if is_small else "too large for labels")
     handles = [
         Line2D([], [], color=COLOURS[0], linewidth=2.4, label="streams: one pipeline, one colour"),
         Line2D([], [], color=NOTE, linewidth=0.9, linestyle=(0, (4, 3)), label="waits for all"),
@@ -75,19 +67,57 @@ def plan_graph(plan: Plan) -> Figure:
     return figure
 
 
+def _draw_edges(
+    axes: Axes, plan: Plan, places: Sequence[tuple[float, int]], colours: Sequence[str]
+) -> None:
+    for edge in plan.edges:
+        (x, y), (to_x, to_y) = places[edge.producer], places[edge.consumer]
+        style: dict[str, object] = {"color": NOTE, "linewidth": 0.9, "linestyle": (0, (4, 3))}
+        if not edge.is_pipeline_breaker:
+            style = {"color": colours[edge.producer], "linewidth": 2.4}
+        if to_y - y > 1:
+            style["connectionstyle"] = f"arc3,rad={-BEND}"
+        axes.annotate(
+            "",
+            (to_x, to_y),
+            (x, y),
+            arrowprops={"arrowstyle": "->", "shrinkA": 6, "shrinkB": 6, **style},
+        )
+
+
+def _draw_labels(
+    axes: Axes,
+    plan: Plan,
+    places: Sequence[tuple[float, int]],
+    shares: Floats,
+    radii: Floats,
+) -> None:
+    for index, (operator, place) in enumerate(zip(plan.operators, places, strict=True)):
+        share = f"{100 * shares[index]:.0f} %" if shares[index] >= 0.005 else ""
+        kind, name = plain(operator.kind, MAX_NAME), plain(operator.name, MAX_NAME)
+        lines = (f"{index} {kind} {share}".strip(), name)
+        axes.annotate(
+            "\n".join(filter(None, lines)),
+            place,
+            (3 + radii[index], -2),  # edges come from below
+            textcoords="offset points",
+            fontsize=6.5,
+            va="bottom",
+            path_effects=[withStroke(linewidth=2, foreground="white")],
+        )
+
+
 def pipeline_colours(plan: Plan) -> list[str]:
     """A colour for each operator: one for each pipeline, grey for those that are alone."""
-    graph = networkx.Graph()
-    graph.add_nodes_from(range(len(plan.operators)))
-    graph.add_edges_from(
-        (edge.producer, edge.consumer) for edge in plan.edges if not edge.is_pipeline_breaker
-    )
-    colours = ["#9a9a9a"] * len(plan.operators)
-    pipelines = [part for part in networkx.connected_components(graph) if len(part) > 1]
-    for number, pipeline in enumerate(sorted(pipelines, key=min)):
-        for operator in pipeline:
-            colours[operator] = COLOURS[number % len(COLOURS)]
-    return colours
+    size = len(plan.operators)
+    ends = [(edge.producer, edge.consumer) for edge in plan.edges if not edge.is_pipeline_breaker]
+    producers, consumers = zip(*ends, strict=True) if ends else ((), ())
+    streams = coo_array((np.ones(len(ends)), (producers, consumers)), shape=(size, size))
+    _, labels = connected_components(streams, directed=False)
+    sizes = Counter(labels.tolist())
+    together = [label for label in dict.fromkeys(labels.tolist()) if sizes[label] > 1]
+    colours = {label: COLOURS[number % len(COLOURS)] for number, label in enumerate(together)}
+    return [colours.get(label, ALONE) for label in labels.tolist()]
 
 
 def _layout(plan: Plan) -> list[tuple[float, int]]:

@@ -58,10 +58,20 @@ def add_axes(figure: Figure, rows: int = 1, columns: int = 1, index: int = 1) ->
     return axes
 
 
+def plain(text: str, max_length: int | None = None) -> str:
+    """A text as matplotlib shows it letter by letter: no formulas, no line breaks, not hidden."""
+    text = " ".join(text.split())
+    if max_length is not None and len(text) > max_length:
+        text = f"{text[:max_length]}…"
+    if text.startswith("_"):
+        text = f" {text}"  # legends leave out labels that begin with it
+    return text.replace("$", r"\$")
+
+
 def add_title(figure: Figure, *lines: str) -> None:
     """What was run, and on further lines, smaller, what is shown of it; long lines are wrapped."""
     width = int(figure.get_figwidth() * TITLE_CHARACTERS)
-    first, *others = (_fill(line, width) for line in lines if line)
+    first, *others = (_fill(line, width).replace("$", r"\$") for line in lines if line)
     figure.suptitle(first, x=0.01, ha="left", fontsize="medium")
     if others:
         figure.axes[0].set_title("\n".join(others), loc="left", fontsize="small", color=NOTE)

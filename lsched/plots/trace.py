@@ -10,7 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatterSciNotation
 
-from lsched.plots.style import COLOURS, LINES, NOTE, add_axes, add_title, log_ticks, new_figure
+from lsched.plots.style import (
+    COLOURS,
+    LINES,
+    NOTE,
+    add_axes,
+    add_title,
+    log_ticks,
+    new_figure,
+    plain,
+)
 from lsched.tables import counted, duration, time_unit
 from sim import Cluster
 from traces import Trace
@@ -28,6 +37,7 @@ from traces.statistics import (
 
 WIDE = 1e5
 """Factor from which ticks of an axis are powers of ten."""
+MAX_NAME = 30
 MAX_GROUPS = 6
 """Classes or tenants that are told apart; the rest is one group."""
 OWN_FILE = re.compile(r"describe\.json|(arrivals|work|templates|estimates|plan)\.(png|pdf|svg)")
@@ -94,7 +104,7 @@ def arrivals_over_time(
                 baseline=bottom,
                 fill=True,
                 color=COLOURS[index % len(COLOURS)],
-                label=name,
+                label=plain(name, MAX_NAME),
             )
             bottom = bottom + height
         axes.set_xlim(edges[0] / divisor, edges[-1] / divisor)
@@ -124,7 +134,9 @@ def work_distribution(trace: Trace, work: Floats, groups: Sequence[str]) -> Figu
         for index, name in enumerate(names):
             mine = np.array([group == name for group in groups])
             line = LINES[index % len(LINES)]
-            _cdf(axes, values[mine], name, COLOURS[index % len(COLOURS)], line, 1.6)
+            _cdf(
+                axes, values[mine], plain(name, MAX_NAME), COLOURS[index % len(COLOURS)], line, 1.6
+            )
         _log_axis(axes, values)
         axes.set_xlabel(label)
         axes.set_ylim(0, 1)

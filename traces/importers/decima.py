@@ -143,7 +143,6 @@ def _operator(index: int, stage: Stage, times: Times) -> Operator:
     is_mean = times == "mean"
     return Operator(
         kind="stage",
-        name=f"stage {index}",
         num_work_orders=stage.num_tasks,
         work_order_us=(max(1, round(mean_ms)) * US_PER_MS,) if is_mean else _flat(recorded),
         waves=() if is_mean else tuple(_waves(cleaned)),
