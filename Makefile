@@ -34,7 +34,7 @@ figures: $(VENV)/installed  ## the figures of docs/traces.md
 	$(BIN)/lsched describe tpch --plan q5 --out out/tpch-q5
 	cp out/fleet-day/arrivals.png docs/images/fleet-day-arrivals.png
 	cp out/tpch-q5/plan.png docs/images/tpch-q5-plan.png
-	$(BIN)/python benchmarks/fleet.py
+	$(BIN)/python benchmarks/fleet.py docs/images/fleet.png
 
 # The tables of docs/results.md: two clusters, plenty of memory and too little, and admission.
 RULES := fifo,fair,fair:spare=idle,weighted-fair:alpha=-1,srpt:size=estimate,srpt:size=history+share=2,critical-path,stride,priced,oracle-srpt

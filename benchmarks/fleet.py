@@ -20,7 +20,7 @@ from traces.generate import Config, Fleet, calibration, generate
 from traces.generate.measure import HourlyCounts, hourly_counts
 
 TENANTS, DAYS, SEED = 107, 90, 0
-QUERIES = 500_000
+QUERIES = 200_000
 """Of the trace that the work of queries is taken from."""
 PUBLISHED, GENERATED = COLOURS[1], COLOURS[0]
 US_PER_S = 1_000_000
@@ -32,7 +32,7 @@ def work_s(fleet: Fleet) -> dict[str, float]:
     plans = {plan.name: plan for plan in stream.plans}
     total: dict[str, list[float]] = {}
     for query in stream.queries:
-        work_us = plans[query.plan].work_us * query.size_factor * query.time_factor
+        work_us = plans[query.plan].work_at(query.size_factor) * query.time_factor
         total.setdefault(query.tenant, []).append(work_us / US_PER_S)
     return {tenant: float(np.mean(works)) for tenant, works in total.items()}
 

@@ -69,7 +69,7 @@ class ArrivalOptions:
 
     load: OptionalNumber = None
     """Poisson arrivals over the trace's plans, drawn anew by each seed, at this offered load
-    (arrival rate × mean work ÷ executors)."""
+    (arrival rate × mean work ÷ executors). Of generated tenants: what sizes are scaled to."""
 
     interval: OptionalNumber = None
     """Poisson arrivals with this mean gap in seconds, instead of a load."""
@@ -78,7 +78,8 @@ class ArrivalOptions:
     """All queries at time 0, instead of Poisson arrivals."""
 
     queries: OptionalCount = None
-    """Queries to draw, 200 if not given; only where arrivals are drawn."""
+    """Queries to draw, 200 if not given; only where arrivals are drawn. Of a generated fleet: about
+    how many in all."""
 
     scale: OptionalNumber = None
     """Multiplies the size of each query drawn, 1 if not given; only where arrivals are drawn."""

@@ -24,7 +24,7 @@ from traces.generate.calibration import (
 from traces.generate.catalogue import Catalogue
 from traces.generate.checks import check_number
 from traces.generate.dashboard import Dashboard
-from traces.generate.span import US_PER_S, hour_weights
+from traces.generate.span import US_PER_S, Span, hour_weights
 from traces.generate.tenants import MAX_COUNT, MAX_QUERIES, MAX_SIZE, MIN_SIZE, Tenants
 
 KEY = 3
@@ -53,6 +53,8 @@ SAMPLE_EXCESS = 0.15
 """How much more the variance of the factor's logarithm has to be, per unit of it, for months of
 hours to vary as wanted: few of them, or none, are from a log-normal distribution's far tail."""
 SESSION_QUERIES = 8.0
+STEPS_TO_QUERIES = 3
+"""Corrections of the rates: not every hour of a day or of a tenant is like the mean one."""
 SIZE_SD = 1.0
 
 
@@ -92,8 +94,8 @@ class Fleet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The names of the tenants."""
         return [f"fleet-{number}" for number in range(1, self.tenants + 1)]
 
-    def draw(self, seed: int, hours: float, catalogue: Catalogue) -> list[Tenants]:
-        """The tenants, for a trace of so many hours. A larger fleet begins with the same ones.
+    def draw(self, seed: int, span: Span, catalogue: Catalogue) -> list[Tenants]:
+        """The tenants, for a trace. A larger fleet begins with the same ones, but for the rates.
 
         Raises:
             ValueError: a pattern matches no plan.
@@ -104,28 +106,39 @@ class Fleet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         number = np.arange(1, self.tenants + 1)[:, None]
         even = (shift + number * np.array(STEPS)) % 1.0
         normal = np.vectorize(NormalDist().inv_cdf)(even[:, :3].clip(1e-3, 1 - 1e-3))
-        rates = quantile(QUERIES_PER_HOUR, normal[:, 0], TOP_TENTH_SD)
-        if self.queries is not None:
-            rates *= self.queries / (hours * rates.sum())
         variations = quantile(
             HOURLY_CV, _correlated(normal[:, 0], normal[:, 1], RATE_CV_CORRELATION)
         )
         runtime_normal = _correlated(normal[:, 0], normal[:, 2], RATE_RUNTIME_CORRELATION)
         sizes = quantile(MEAN_RUNTIME_S, runtime_normal) * US_PER_S / mean_work_us
         sizes = (sizes * math.exp(-SIZE_SD * SIZE_SD / 2)).clip(MIN_SIZE, MAX_SIZE)
+        kinds = map(_kind, variations, runtime_normal > 0, even[:, 3])
+        drawn = [*zip(self.names(), kinds, variations.tolist(), sizes.tolist(), strict=True)]
+        rates = quantile(QUERIES_PER_HOUR, normal[:, 0], TOP_TENTH_SD)
+        if self.queries is not None:
+            rates *= self.queries / (span.hours * rates.sum())
+            for _ in range(STEPS_TO_QUERIES):
+                tenants = self._at_rates(seed, drawn, rates)
+                expected = sum(one.expected(span) for one in tenants)
+                rates *= min(max(self.queries / max(expected, 1.0), 0.1), 10.0)
+        return self._at_rates(seed, drawn, rates)
+
+    def _at_rates(
+        self, seed: int, drawn: list[tuple[str, str, float, float]], rates: np.ndarray
+    ) -> list[Tenants]:
+        """Tenants by name, class, variation and size, with these rates."""
         tenants: list[Tenants] = []
-        for index, name in enumerate(self.names()):
+        for index, (name, kind, variation, size) in enumerate(drawn):
+            rate = float(rates[index])
             key = np.random.SeedSequence(seed, spawn_key=(KEY, index + 1))
             common = {
                 "name": name,
                 "plans": self.plans,
                 "prefer": "any",
                 "work_orders": self.work_orders,
-                "size": float(sizes[index]),
+                "size": size,
                 "size_sd": SIZE_SD,
             }
-            rate, variation = float(rates[index]), float(variations[index])
-            kind = _kind(variation, bool(runtime_normal[index] > 0), float(even[index, 3]))
             if kind == "dashboard":
                 tenants.append(_dashboard(rate, variation, np.random.default_rng(key), common))
             elif kind == "batch":

@@ -68,7 +68,7 @@ def _draw(config: Config) -> tuple[list[Part], Catalogue]:
     groups: list[Tenants] = list(config.tenants)
     if config.fleet is not None:
         try:
-            groups += config.fleet.draw(config.seed, span.hours, catalogue)
+            groups += config.fleet.draw(config.seed, span, catalogue)
         except ValueError as error:
             raise ValueError(f"fleet: {error}") from None
     _check_amount(groups, span)

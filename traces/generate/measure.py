@@ -59,7 +59,7 @@ def hourly_counts(
     there, so that relative figures are the same.
     """
     span = Span("Monday", 24 * days)
-    for tenants in fleet.draw(seed, span.hours, Catalogue(("tpch",))):
+    for tenants in fleet.draw(seed, span, Catalogue(("tpch",))):
         rate = tenants.expected(span) / span.hours
         slower = _slower(tenants, min(max_per_hour / rate, 1.0))
         arrivals = slower.arrivals(span, tenant_generators(seed, tenants.name)[0])

@@ -117,11 +117,14 @@ def parse_start(text: str) -> tuple[int, int]:
         ValueError: it is neither a weekday nor an ISO date, or the time is not HH:MM.
     """
     try:
-        day, clock = START.fullmatch(text.strip()).groups("00:00")  # type: ignore[union-attr]
+        match = START.fullmatch(text.strip())
+        if match is None:
+            raise ValueError
+        day, clock = match.groups("00:00")
         time = datetime.time.fromisoformat(clock)
         known = [name for name in WEEKDAYS if name.startswith(day.lower()) and len(day) >= 3]
         weekday = WEEKDAYS.index(known[0]) if known else datetime.date.fromisoformat(day).weekday()
-    except (AttributeError, ValueError):
+    except ValueError:
         raise ValueError(
             f"start is {text!r}, expected a weekday or a date, and a time if not midnight, as in "
             "'Mon', 'Monday 08:00', '2026-11-23' or '2026-11-23 08:00'"
