@@ -232,7 +232,7 @@ def test_a_signal_ends_what_runs(tmp_path: Path) -> None:
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.3)
         with pytest.raises(KeyboardInterrupt):
-            tables.execute("SELECT sum(hash(i)) FROM range(500_000_000) r(i)")
+            tables.execute("SELECT sum(hash(i)) FROM range(10_000_000_000) r(i)")
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

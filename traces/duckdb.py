@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from traces.errors import TraceError
+
+T = TypeVar("T")
 
 CLOSED = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 """Settings with which DuckDB fetches and loads nothing by itself."""
@@ -39,6 +42,20 @@ def interrupts() -> Iterator[None]:
         if isinstance(error.__cause__, KeyboardInterrupt):
             raise error.__cause__ from None
         raise
+
+
+def interruptible(connection: Any, call: Callable[[], T]) -> T:
+    """The result of a call that keeps a connection busy; a signal that raises ends it at once.
+
+    DuckDB by itself often notices a signal only when a statement is done.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(call)
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            connection.interrupt()
+            raise
 
 
 def quoted(text: str, mark: str = '"') -> str:

@@ -13,11 +13,11 @@ import re
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from traces.duckdb import CLOSED, import_duckdb, interrupts, quoted
+from traces.duckdb import CLOSED, T, import_duckdb, interruptible, quoted
 from traces.errors import TraceError, did_you_mean
 from traces.importers.table_files import PARQUET, csv_scan, file_format, line_scan
 
@@ -134,13 +134,9 @@ class Tables:
             TraceError: memory or disk ran out.
         """
         try:
-            with interrupts():
-                result = self._connection.execute(statement, parameters)
-                rows = result.fetchmany(BATCH_ROWS)
-            while rows:
+            result = self._run(lambda: self._connection.execute(statement, parameters))
+            while rows := self._run(lambda: result.fetchmany(BATCH_ROWS)):
                 yield rows
-                with interrupts():
-                    rows = result.fetchmany(BATCH_ROWS)
         except self._duckdb.Error as error:
             raise TraceError(f"{self.label}: {_short(error)}") from None
 
@@ -206,15 +202,11 @@ class Tables:
         )
         columns = f"WITH source AS (SELECT {casts} FROM {source.scan})"
         try:
-            with interrupts():
-                rows: list[tuple[Any, ...]] = self._connection.execute(
-                    statement.format(columns), {**parameters, "path": source.link}
-                ).fetchall()
+            return self._fetched(statement.format(columns), {**parameters, "path": source.link})
         except self._duckdb.Error as error:
             raise self._wrong_value(source) or self._error(
                 source.path, source.link, error
             ) from None
-        return rows
 
     def _wrong_value(self, source: Source) -> TraceError | None:
         """Where a scan failed: the first value that is not of its column's type, if that is it."""
@@ -229,18 +221,24 @@ class Tables:
             f"{values} FROM {source.scan}) WHERE which IS NOT NULL LIMIT 1"
         )
         try:
-            with interrupts():
-                found = self._connection.execute(query, {"path": source.link}).fetchone()
+            found = self._fetched(query, {"path": source.link})
         except self._duckdb.Error:
             return None
-        if found is None:
+        if not found:
             return None
-        row, index, *texts = found
+        row, index, *texts = found[0]
         name, kind = self._columns[index]
         return TraceError(
             f"{source.path}: row {row}: {name} is {_shortened(repr(texts[index]), MAX_VALUE)}, "
             f"expected {TYPES[kind]}"
         )
+
+    def _run(self, call: Callable[[], T]) -> T:
+        return interruptible(self._connection, call)
+
+    def _fetched(self, statement: str, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
+        """All rows of a statement."""
+        return self._run(lambda: self._connection.execute(statement, parameters).fetchall())
 
     def _error(self, path: Path, link: str, error: Exception) -> TraceError:
         return TraceError(f"{path}: {_short(error).replace(link, path.name)}")
