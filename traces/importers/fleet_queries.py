@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from traces.errors import TraceError
+from traces.importers.fleet import Chosen, Log, Selection, choose, midnight
 from traces.importers.matching import Candidates, Features, Floats, shipped_plans
 from traces.importers.tables import Tables
-from traces.model import Plan, Query, Trace
+from traces.model import Query, Trace
+from traces.stream import TraceStream
 
 COUNTS = ("joins", "aggregations", "sorts")
 AMOUNTS = ("scanned_bytes", "work_us")
@@ -18,10 +21,51 @@ LOGS = {name: f"log2(1 + {name})" for name in COUNTS} | {name: f"log2({name})" f
 """What is compared, in SQL."""
 
 
-def candidates(plans: Trace | None, presence_only: bool = False) -> Candidates:
-    """The plans of a trace, or else all that are shipped."""
-    chosen: Sequence[Plan] = shipped_plans() if plans is None else plans.plans
-    return Candidates(chosen, presence_only)
+def import_log(
+    paths: Sequence[Path],
+    log: Log,
+    name: str,
+    description: str,
+    work: Callable[[Chosen], str],
+    *,
+    plans: Trace | None,
+    presence_only: bool,
+    selection: Selection | None,
+    trust_units: bool,
+) -> TraceStream:
+    """A trace of a fleet's log.
+
+    Args:
+        paths: the files.
+        log: what their columns mean.
+        name: of the trace.
+        description: of the trace.
+        work: says how much work there is, and where it comes from.
+        plans: the trace whose plans stand for the queries; None: all that are shipped.
+        presence_only: as for ``Candidates``.
+        selection: which queries; None: all.
+        trust_units: take times as they are, even if they cannot be right.
+
+    Raises:
+        TraceError: a file is wrong, or no query is left.
+    """
+    tables = Tables(paths, log.columns)
+    chosen = choose(tables, log, selection or Selection(), trust_units)
+    candidates = Candidates(shipped_plans() if plans is None else plans.plans, presence_only)
+    origin_us, start = midnight(chosen.first_us)
+    return TraceStream(
+        name=name,
+        plans=candidates.plans,
+        num_queries=chosen.num_queries,
+        queries=fleet_queries(tables, candidates, origin_us),
+        description=description,
+        source={
+            "files": ", ".join(path.name for path in paths),
+            "start": start,
+            **chosen.source,
+            "work": work(chosen),
+        },
+    )
 
 
 def fleet_queries(tables: Tables, candidates: Candidates, origin_us: int) -> Iterator[Query]:

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from traces.importers.fleet import Log, Selection, check_parallelism, choose, midnight
-from traces.importers.fleet_queries import candidates, fleet_queries
-from traces.importers.tables import Column, Tables
+from traces.importers.fleet import Log, Selection, check_parallelism
+from traces.importers.fleet_queries import import_log
+from traces.importers.tables import Column
 from traces.model import Trace
 from traces.stream import TraceStream
 
@@ -57,22 +57,16 @@ def import_redset(
         TraceError: a file or a parameter is wrong, or no query is left.
     """
     check_parallelism(parallelism)
-    tables = Tables(paths, COLUMNS)
-    chosen = choose(tables, _log(parallelism), selection or Selection(), trust_units)
-    stand_ins = candidates(plans)
-    origin_us, start = midnight(chosen.first_us)
-    return TraceStream(
-        name="redset",
-        plans=stand_ins.plans,
-        num_queries=chosen.num_queries,
-        queries=fleet_queries(tables, stand_ins, origin_us),
-        description="Queries of Amazon Redshift's fleet (Redset), captured plans in their place",
-        source={
-            "files": ", ".join(path.name for path in paths),
-            "start": start,
-            **chosen.source,
-            "work": f"{chosen.work_us / 1e6:,.0f} s, {parallelism:g} per second of execution",
-        },
+    return import_log(
+        paths,
+        _log(parallelism),
+        "redset",
+        "Queries of Amazon Redshift's fleet (Redset), captured plans in their place",
+        lambda chosen: f"{chosen.work_us / 1e6:,.0f} s, {parallelism:g} per second of execution",
+        plans=plans,
+        presence_only=False,
+        selection=selection,
+        trust_units=trust_units,
     )
 
 
