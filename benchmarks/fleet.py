@@ -18,12 +18,12 @@ from lsched.plots.files import save
 from lsched.plots.style import COLOURS, add_axes, add_title, log_ticks
 from traces.generate import Config, Fleet, calibration, generate
 from traces.generate.measure import HourlyCounts, hourly_counts
+from traces.units import US_PER_S
 
 TENANTS, DAYS, SEED = 107, 90, 0
 QUERIES = 200_000
 """Of the trace that the work of queries is taken from."""
 PUBLISHED, GENERATED = COLOURS[1], COLOURS[0]
-US_PER_S = 1_000_000
 
 
 def work_s(fleet: Fleet) -> dict[str, float]:

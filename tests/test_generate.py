@@ -16,9 +16,10 @@ import traces
 from lsched.cli import main
 from traces import Query, Trace, TraceError
 from traces.generate import Config, Target, config_path, generate, read_config, shipped_configs
-from traces.generate.catalogue import Catalogue, work_at
+from traces.generate.catalogue import Catalogue
 from traces.generate.config import CLASSES
 from traces.model import MAX_WORK_ORDER_US, scaled_count
+from traces.statistics import work_at
 
 DATA = Path(traces.__file__).parent / "data"
 ADHOC = 'days = 1\n[[tenants]]\nname = "a"\nclass = "adhoc"\n'

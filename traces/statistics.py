@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from traces.model import Operator, Plan, Query, Trace
 from traces.split import template_of
+from traces.units import US_PER_S
 
 Floats = NDArray[np.float64]
 
-US_PER_S = 1_000_000
 SPANS_S = (3600.0, 600.0, 60.0, 10.0, 1.0, 0.1, 0.01)
 """Spans that arrivals may be counted by."""
 MIN_SPANS = 24
@@ -24,7 +24,7 @@ MIN_SPANS = 24
 def work_us(trace: Trace) -> Floats:
     """True work of each query, µs, as ``Plan.work_at`` times its time factor. Shapes: [queries]."""
     times: Floats = np.array([query.time_factor for query in trace.queries])
-    return times * _work_at_size(trace, lambda operator: operator.mean_work_order_us)
+    return times * _work_at_size(trace)
 
 
 def est_query_work_us(trace: Trace) -> Floats:
@@ -33,6 +33,27 @@ def est_query_work_us(trace: Trace) -> Floats:
     Shapes: [queries].
     """
     return _work_at_size(trace, _est_work_order_us)
+
+
+def work_at(
+    plan: Plan, sizes: Floats, work_order_us: Callable[[Operator], float] | None = None
+) -> Floats:
+    """``Plan.work_at`` for many size factors, µs. Shapes: [sizes] → [sizes].
+
+    Args:
+        plan: the plan.
+        sizes: the size factors.
+        work_order_us: mean time of an operator's work order; None: the true one.
+    """
+    total = np.zeros(len(sizes))
+    # One operator after the other: the same sum on every machine, and no array of all of them.
+    for operator in plan.operators:
+        each_us = operator.mean_work_order_us if work_order_us is None else work_order_us(operator)
+        if operator.is_scalable:
+            total += each_us * np.floor(operator.num_work_orders * sizes + 0.5).clip(1.0)
+        else:
+            total += each_us * operator.num_work_orders
+    return total
 
 
 def critical_path_us(plan: Plan) -> float:
@@ -193,16 +214,12 @@ def _est_work_order_us(operator: Operator) -> float:
     return operator.est_work_order_us or operator.mean_work_order_us
 
 
-def _work_at_size(trace: Trace, work_order_us: Callable[[Operator], float]) -> Floats:
-    """Work of each query at its size, with these times of a work order, µs. Shapes: [queries]."""
+def _work_at_size(trace: Trace, work_order_us: Callable[[Operator], float] | None = None) -> Floats:
+    """Work of each query at its size, µs, as ``work_at``. Shapes: [queries]."""
     sizes = np.array([query.size_factor for query in trace.queries])
     result = np.empty(len(trace.queries))
     for plan, rows in _rows_by_plan(trace):
-        counts = np.array([operator.num_work_orders for operator in plan.operators], float)
-        times = np.array([work_order_us(operator) for operator in plan.operators])
-        is_scalable = np.array([operator.is_scalable for operator in plan.operators])
-        scaled = np.floor(counts * sizes[rows, None] + 0.5).clip(min=1.0)
-        result[rows] = np.where(is_scalable, scaled, counts) @ times
+        result[rows] = work_at(plan, sizes[rows], work_order_us)
     return result
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from lsched.commands.console import output_console
 from lsched.commands.options import ClusterText, OptionalPath, OptionalText, TraceText
-from lsched.describe import describe
+from lsched.describe import Figures, describe
 from lsched.describe_tables import group_table, operator_table, overview, plan_table
 from lsched.errors import OptionError
 from lsched.output import output_directory
@@ -44,13 +44,14 @@ def run(options: Options) -> None:
     """Do what the options say."""
     trace, cluster = load(options.trace), parse_cluster(options.cluster)
     plan = None if options.plan is None else _plan(trace, options.plan)
+    figures = describe(trace, cluster) if plan is None or options.out is not None else {}
     if options.out is not None:
-        _write(options, trace, cluster, plan)
+        _write(options, trace, cluster, figures, plan)
     console = output_console()
     if plan is not None:
         console.print(operator_table(plan))
     else:
-        _show(options, trace, cluster)
+        _show(options, trace, figures)
     if options.out is not None:
         console.print(f"\nwritten to {options.out}", soft_wrap=True)
 
@@ -66,9 +67,8 @@ def _plan(trace: Trace, name: str) -> Plan:
     return plans[name]
 
 
-def _show(options: Options, trace: Trace, cluster: Cluster) -> None:
+def _show(options: Options, trace: Trace, figures: Figures) -> None:
     console = output_console()
-    figures = describe(trace, cluster)
     console.print(f"{trace.name}: {trace.description}" if trace.description else trace.name)
     for key, value in trace.source.items():
         console.print(f"  {key}: {value}", style="dim")
@@ -81,16 +81,18 @@ def _show(options: Options, trace: Trace, cluster: Cluster) -> None:
     console.print(plan_table(trace, None) if options.all_plans else plan_table(trace))
 
 
-def _write(options: Options, trace: Trace, cluster: Cluster, plan: Plan | None) -> None:
+def _write(
+    options: Options, trace: Trace, cluster: Cluster, figures: Figures, plan: Plan | None
+) -> None:
     from lsched.plots.files import save
     from lsched.plots.plan import plan_graph
     from lsched.plots.trace import OWN_FILE, trace_figures
 
     assert options.out is not None
     with output_directory(options.out, OWN_FILE) as directory:
-        write_json(describe(trace, cluster), directory / "describe.json")
-        figures = dict(trace_figures(trace, cluster, options.cluster))
+        write_json(figures, directory / "describe.json")
+        plots = dict(trace_figures(trace, cluster, options.cluster))
         if plan is not None:
-            figures["plan"] = plan_graph(plan)
-        for name, figure in figures.items():
+            plots["plan"] = plan_graph(plan)
+        for name, figure in plots.items():
             save(figure, directory / f"{name}.{options.format}")

@@ -16,7 +16,8 @@ from scipy.sparse.csgraph import connected_components
 from lsched.plots.style import COLOURS, NOTE, add_title, plain
 from lsched.tables import counted, duration
 from traces import Plan
-from traces.statistics import US_PER_S, Floats
+from traces.statistics import Floats
+from traces.units import US_PER_S
 
 ROW_INCHES, COLUMN_INCHES = 0.62, 1.45
 MAX_INCHES = 60.0

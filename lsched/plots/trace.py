@@ -24,7 +24,6 @@ from lsched.tables import counted, duration, time_unit
 from sim import Cluster
 from traces import Trace
 from traces.statistics import (
-    US_PER_S,
     ArrivalStatistics,
     EstimateErrors,
     Floats,
@@ -34,6 +33,7 @@ from traces.statistics import (
     template_counts,
     work_us,
 )
+from traces.units import US_PER_S
 
 WIDE = 1e5
 """Factor from which ticks of an axis are powers of ten."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from traces.generate.checks import check_number
-from traces.generate.span import DAY_US, HOUR_US, US_PER_S, Span
+from traces.generate.span import Span
 from traces.generate.tenants import MAX_TEMPLATES, Arrivals, Tenants, daily_counts
+from traces.units import DAY_US, HOUR_US, US_PER_S
 
 
 class Batch(Tenants, frozen=True, kw_only=True, tag="batch"):

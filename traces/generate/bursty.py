@@ -8,8 +8,9 @@ import math
 import numpy as np
 
 from traces.generate.checks import check_number
-from traces.generate.span import US_PER_S, Span, hour_weights, spread
+from traces.generate.span import Span, hour_weights, spread
 from traces.generate.tenants import Arrivals, Statements
+from traces.units import US_PER_S
 
 PERSISTENCE = 0.5
 """Correlation of the logarithm of an hour's factor with that of the hour before."""

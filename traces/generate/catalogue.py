@@ -108,18 +108,6 @@ class Catalogue:
         return f"the {len(self.names)} plans ({shown}{', …' if len(self.names) > 5 else ''})"
 
 
-def work_at(plan: Plan, sizes: np.ndarray) -> np.ndarray:
-    """Work of a plan at each of several size factors, µs; ``Plan.work_at`` for many."""
-    total = np.zeros(len(sizes))
-    for operator in plan.operators:
-        if operator.is_scalable:
-            counts = np.floor(operator.num_work_orders * sizes + 0.5).clip(1.0)
-            total += operator.mean_work_order_us * counts
-        else:
-            total += operator.work_us
-    return total
-
-
 def _cut(operator: Operator, reference: float, length_us: float) -> Operator:
     recorded = operator.num_work_orders * reference
     merged = max(recorded * operator.mean_work_order_us / length_us, 1.0)

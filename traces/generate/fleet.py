@@ -24,8 +24,9 @@ from traces.generate.calibration import (
 from traces.generate.catalogue import Catalogue
 from traces.generate.checks import check_number
 from traces.generate.dashboard import Dashboard
-from traces.generate.span import US_PER_S, Span, hour_weights
+from traces.generate.span import Span, hour_weights
 from traces.generate.tenants import MAX_COUNT, MAX_QUERIES, MAX_SIZE, MIN_SIZE, Tenants
+from traces.units import US_PER_S
 
 KEY = 3
 """Keeps these random numbers apart from those of tenants."""

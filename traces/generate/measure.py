@@ -14,8 +14,9 @@ from traces.generate.catalogue import Catalogue
 from traces.generate.dashboard import Dashboard
 from traces.generate.fleet import Fleet
 from traces.generate.generator import tenant_generators
-from traces.generate.span import HOUR_US, Span
+from traces.generate.span import Span
 from traces.generate.tenants import Tenants
+from traces.units import HOUR_US
 
 
 class HourlyCounts(NamedTuple):

@@ -13,8 +13,9 @@ import numpy as np
 
 from traces.generate.calibration import PATTERN_WEIGHTS
 from traces.generate.checks import check_number, check_word
-from traces.generate.span import DAY_US, HOUR_US, Span, spread
+from traces.generate.span import Span, spread
 from traces.generate.tenants import Arrivals, Statements
+from traces.units import DAY_US, HOUR_US
 
 SLOTS = 288
 """Pieces of a pattern with a rate of their own: five minutes of a day."""

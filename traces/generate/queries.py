@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from traces.generate.catalogue import Catalogue, work_at
+from traces.generate.catalogue import Catalogue
 from traces.generate.config import Target
-from traces.generate.span import HOUR_US, US_PER_S, Span
+from traces.generate.span import Span
 from traces.generate.statements import Submissions
 from traces.generate.tenants import Tenants
 from traces.model import Query
+from traces.statistics import work_at
+from traces.units import HOUR_US, US_PER_S
 
 SIZES = (1e-4, 1e6)
 TIMES = (1e-3, 100.0)

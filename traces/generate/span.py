@@ -10,10 +10,8 @@ import numpy as np
 
 from traces.generate.calibration import HOUR_SHARES
 from traces.generate.checks import check_numbers, check_word
+from traces.units import DAY_US, HOUR_US, US_PER_S
 
-US_PER_S = 1_000_000
-HOUR_US = 3600 * US_PER_S
-DAY_US = 24 * HOUR_US
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 START = re.compile(r"([a-zA-Z]+|\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d))?")
 

@@ -20,10 +20,10 @@ from traces.arrivals import poisson_arrivals
 from traces.errors import TraceError
 from traces.importers.decima_files import Profile, Stage, read_profiles
 from traces.model import Edge, Operator, Plan, Query, Trace, Wave
+from traces.units import US_PER_MS
 
 Times = Literal["profile", "mean"]
 
-US_PER_MS = 1000
 NUM_FLAT = 100
 """Times that stand for a stage where profiles are not used."""
 

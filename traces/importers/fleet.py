@@ -9,10 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 from traces.errors import TraceError
 from traces.importers.tables import Column, Tables
+from traces.units import DAY_US, HOUR_US
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-HOUR_US = 3_600_000_000
-DAY_US = 24 * HOUR_US
 MAX_HOURS = 10**6
 MAX_PARALLELISM = 10**5
 YEARS = (1990, 2100)

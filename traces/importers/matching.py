@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from traces.errors import TraceError
 from traces.files import load
 from traces.model import MAX_WORK_ORDERS, Operator, Plan
+from traces.statistics import work_at
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -155,23 +156,19 @@ class _Scale:
     """How a plan's work grows with its size factor."""
 
     def __init__(self, plan: Plan) -> None:
-        scalable = [operator for operator in plan.operators if operator.is_scalable]
-        fixed = [operator for operator in plan.operators if not operator.is_scalable]
-        self._counts = np.array([operator.num_work_orders for operator in scalable], float)
-        self._means = np.array([operator.mean_work_order_us for operator in scalable])
-        self._fixed_us = math.fsum(operator.work_us for operator in fixed)
-        room = MAX_WORK_ORDERS - sum(operator.num_work_orders for operator in fixed)
-        most = 0.999 * (room - len(scalable)) / max(1.0, float(self._counts.sum()))  # rounded later
+        self._plan = plan
+        scalable = [o.num_work_orders for o in plan.operators if o.is_scalable]
+        fixed = [o.num_work_orders for o in plan.operators if not o.is_scalable]
+        room = MAX_WORK_ORDERS - sum(fixed)
+        most = 0.999 * (room - len(scalable)) / max(1.0, float(sum(scalable)))  # rounded later
         self.max_size = min(MAX_SIZE, max(1.0, most))
         steps = math.ceil(math.log2(self.max_size / MIN_SIZE) * STEPS)
         self._sizes = _rounded(np.geomspace(MIN_SIZE, self.max_size, steps), 4)
         self._work_us = self.work_at(self._sizes)
 
     def work_at(self, sizes: Floats) -> Floats:
-        """As ``Plan.work_at``, for many sizes."""
-        counts = np.floor(self._counts * sizes[:, None] + 0.5).clip(min=1.0)
-        work: Floats = counts @ self._means + self._fixed_us
-        return work
+        """The plan's work at many sizes."""
+        return work_at(self._plan, sizes)
 
     def smallest(self, work_us: Floats) -> Floats:
         """The smallest sizes that have this work or more."""
