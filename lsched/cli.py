@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import lsched
-from lsched.errors import OptionError, WorkerError
+from lsched.errors import IncompleteError, OptionError, WorkerError
 from lsched.runner import RUN_ERRORS
 from traces.errors import did_you_mean
 
@@ -46,7 +46,7 @@ GROUPS = {
 }
 """Subcommands of subcommands, each a module named ``GROUP_NAME``."""
 USER_ERRORS = (*RUN_ERRORS, OptionError, WorkerError, OSError, MemoryError)
-EXIT_USAGE, EXIT_INTERRUPTED, EXIT_PIPE, EXIT_SIGNAL = 2, 130, 141, 128
+EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_PIPE, EXIT_SIGNAL = 2, 3, 130, 141, 128
 
 
 class Terminated(KeyboardInterrupt):
@@ -60,7 +60,8 @@ class Terminated(KeyboardInterrupt):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code.
 
-    0: done; 2: a mistake in what was given, told in one line on standard error; 130: interrupted;
+    0: done; 2: a mistake in what was given, told in one line on standard error; 3: done and
+    written as far as possible, but a worker process died and its run is missing; 130: interrupted;
     141: nobody reads the output; 143 (129): ended by SIGTERM (SIGHUP).
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -76,6 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _abandon_output()
         return EXIT_PIPE
+    except IncompleteError as error:
+        return _fail(f"{PROGRAM}: {_one_line(error)}", EXIT_INCOMPLETE)
     except USER_ERRORS as error:
         return _fail(f"{PROGRAM}: error: {_one_line(error)}", EXIT_USAGE)
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Any, get_args
 import numpy as np
 
 from lsched.arrivals import Arrivals
-from lsched.errors import OptionError
-from lsched.runner import Job, Progress, Run, Setting, run_all
+from lsched.errors import OptionError, WorkerError
+from lsched.runner import Job, Lost, Progress, Run, Setting, run_all
 from lsched.specs import check_schedulers, check_seeds, parse_cluster
 from lsched.statistics import Ratio, paired_ratio
 from sim import PRESETS, Cluster, make_scheduler
@@ -32,9 +33,10 @@ class Outcome:
         scheduler: its text, as given.
         is_clairvoyant: whether it sees the true future, so that no real scheduler can be it.
         figures: latency percentiles over all queries of all seeds together; of every other figure
-            of ``Result.summary()`` the mean over seeds.
-        ratios: by figure, the paired ratio to the reference.
-        runs: one per seed.
+            of ``Result.summary()`` the mean over seeds. Empty where no run is left.
+        ratios: by figure, the paired ratio to the reference, over the seeds that both have.
+        runs: one per seed that is not lost.
+        lost: one per seed whose worker process died.
     """
 
     scheduler: str
@@ -42,11 +44,12 @@ class Outcome:
     figures: Mapping[str, float]
     ratios: Mapping[str, Ratio]
     runs: tuple[Run, ...]
+    lost: tuple[Lost, ...] = ()
 
     @property
     def mean_latency_s(self) -> float:
-        """Mean latency over all seeds."""
-        return self.figures["mean_latency_s"]
+        """Mean latency over all seeds; NaN where no run is left."""
+        return self.figures.get("mean_latency_s", math.nan)
 
     @property
     def latencies_s(self) -> np.ndarray:
@@ -78,8 +81,11 @@ class Case:
 
     @property
     def ranked(self) -> list[Outcome]:
-        """Outcomes from the lowest mean latency to the highest."""
-        return sorted(self.outcomes.values(), key=lambda outcome: outcome.mean_latency_s)
+        """Outcomes from the lowest mean latency to the highest; then those that lack seeds."""
+        return sorted(
+            self.outcomes.values(),
+            key=lambda outcome: (bool(outcome.lost), not outcome.runs, outcome.mean_latency_s),
+        )
 
     @property
     def best(self) -> Outcome:
@@ -113,6 +119,22 @@ class Comparison:
         """The cluster that everything ran on."""
         return self.setting.cluster
 
+    @property
+    def incomplete(self) -> list[dict[str, object]]:
+        """What is missing: ``trace``, ``arrivals``, ``scheduler``, ``seed`` and ``reason``."""
+        return [
+            {
+                "trace": case.trace,
+                "arrivals": case.arrivals.label,
+                "scheduler": outcome.scheduler,
+                "seed": lost.job.seed,
+                "reason": lost.reason,
+            }
+            for case in self.cases
+            for outcome in case.outcomes.values()
+            for lost in outcome.lost
+        ]
+
     def rows(self) -> list[dict[str, object]]:
         """One flat row per case and scheduler, as for ``pandas.DataFrame``."""
         return [
@@ -122,6 +144,7 @@ class Comparison:
                 "load": case.arrivals.load,
                 "scheduler": outcome.scheduler,
                 "is_clairvoyant": outcome.is_clairvoyant,
+                "is_complete": not outcome.lost,
                 "ratio": outcome.ratios["mean_latency_s"].value,
                 "ratio_low": outcome.ratios["mean_latency_s"].low,
                 "ratio_high": outcome.ratios["mean_latency_s"].high,
@@ -147,6 +170,8 @@ def compare(
 ) -> Comparison:
     """Run every scheduler on every trace, kind of arrivals and seed.
 
+    Where a worker process dies, its run is missing: see ``Comparison.incomplete``.
+
     Example:
         >>> from lsched import Arrivals, compare
         >>> comparison = compare("tpch", ["fifo", "fair"], arrivals=Arrivals(load=0.7), seeds=5)
@@ -167,7 +192,8 @@ def compare(
 
     Raises:
         OptionError, ClusterError, TraceError, UnknownScheduler: something given is wrong.
-        InvalidSchedule, Stalled, SchedulerError, WorkerError: a run failed; see ``run_all``.
+        InvalidSchedule, Stalled, SchedulerError: a run failed; see ``run_all``.
+        WorkerError: every run is lost, or no worker process could begin.
     """
     names = check_schedulers([schedulers] if isinstance(schedulers, str) else schedulers)
     seed_list = check_seeds(seeds)
@@ -189,7 +215,9 @@ def compare(
         for name in names
         for seed in seed_list
     ]
-    runs = iter(run_all(setting, jobs, workers=workers, progress=progress))
+    results = run_all(setting, jobs, workers=workers, progress=progress)
+    _check_some_ran(setting, results)
+    runs = iter(results)
     cases = []
     for label in _trace_labels(given, loaded):
         for kind in kinds:
@@ -231,34 +259,57 @@ def _check_type(what: str, value: object, kind: Any) -> None:
         raise OptionError(f"{what}: {value!r} is not of type {kinds}")
 
 
+def _check_some_ran(setting: Setting, results: Sequence[Run | Lost]) -> None:
+    lost = [result for result in results if isinstance(result, Lost)]
+    if len(lost) == len(results):
+        job = lost[0].job
+        raise WorkerError(
+            f"no run completed; the first: trace {setting.traces[job.trace].name!r}, scheduler "
+            f"{job.scheduler!r}, seed {job.seed}: {lost[0].reason}"
+        )
+
+
 def _case(
     trace: str,
     arrivals: Arrivals,
-    by_name: Mapping[str, tuple[Run, ...]],
+    results: Mapping[str, tuple[Run | Lost, ...]],
     reference: str,
     clairvoyant: Mapping[str, bool],
 ) -> Case:
+    by_name = {
+        name: tuple(result for result in of_seeds if isinstance(result, Run))
+        for name, of_seeds in results.items()
+    }
     outcomes = {
         name: Outcome(
             scheduler=name,
             is_clairvoyant=clairvoyant[name],
             figures=_figures(runs),
-            ratios={
-                figure: paired_ratio(
-                    [run.summary[figure] for run in runs],
-                    [run.summary[figure] for run in by_name[reference]],
-                )
-                for figure in RATIO_FIGURES
-            },
+            ratios={figure: _ratio(figure, runs, by_name[reference]) for figure in RATIO_FIGURES},
             runs=runs,
+            lost=tuple(result for result in results[name] if isinstance(result, Lost)),
         )
         for name, runs in by_name.items()
     }
-    isolated = [query.isolated_s for run in by_name[reference] for query in run.queries]
-    return Case(trace, arrivals, float(np.mean(isolated)), outcomes)
+    # One run per seed: the bound does not depend on the scheduler.
+    by_seed = {run.seed: run for runs in by_name.values() for run in runs}
+    isolated = [query.isolated_s for run in by_seed.values() for query in run.queries]
+    return Case(trace, arrivals, float(np.mean(isolated)) if isolated else math.nan, outcomes)
+
+
+def _ratio(figure: str, runs: Sequence[Run], references: Sequence[Run]) -> Ratio:
+    """Over the seeds that both have."""
+    values = {run.seed: run.summary[figure] for run in runs}
+    others = {run.seed: run.summary[figure] for run in references}
+    seeds = [seed for seed in values if seed in others]
+    if not seeds:
+        return Ratio(math.nan)
+    return paired_ratio([values[seed] for seed in seeds], [others[seed] for seed in seeds])
 
 
 def _figures(runs: Sequence[Run]) -> dict[str, float]:
+    if not runs:
+        return {}
     figures = {key: float(np.mean([run.summary[key] for run in runs])) for key in runs[0].summary}
     latencies = [query.latency_s for run in runs for query in run.queries]
     pooled = np.percentile(latencies, PERCENTILES)

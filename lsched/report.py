@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -27,9 +28,15 @@ def results(
     One case (a trace with one kind of arrivals) is one document: ``version``, ``trace``,
     ``arrivals``, ``cluster``, ``seeds``, ``reference``, ``has_history``, ``lower_bound`` and
     ``schedulers``. Several are a list of such documents under ``comparisons``. ``options`` are
-    those of the command.
+    those of the command. Runs whose worker process died are listed under ``incomplete``;
+    ``is_complete`` says that there are none.
     """
-    made_by = {"lsched_version": lsched.__version__, "options": dict(options or {})}
+    made_by = {
+        "lsched_version": lsched.__version__,
+        "options": dict(options or {}),
+        "is_complete": not comparison.incomplete,
+        "incomplete": comparison.incomplete,
+    }
     documents = [_document(comparison, case) for case in comparison.cases]
     if len(documents) == 1:
         return {"version": VERSION, **made_by, **documents[0]}
@@ -86,7 +93,7 @@ def _document(comparison: Comparison, case: Case) -> dict[str, object]:
         "seeds": list(comparison.seeds),
         "reference": comparison.reference,
         "has_history": comparison.setting.has_history,
-        "lower_bound": {"mean_latency_s": case.lower_bound_s},
+        "lower_bound": {"mean_latency_s": finite(case.lower_bound_s)},
         "schedulers": {name: _scheduler(outcome) for name, outcome in case.outcomes.items()},
     }
 
@@ -96,7 +103,13 @@ def _scheduler(outcome: Outcome) -> dict[str, object]:
         **outcome.figures,
         "is_clairvoyant": outcome.is_clairvoyant,
         "ratio_to_reference": {
-            figure: dataclasses.asdict(ratio) for figure, ratio in outcome.ratios.items()
+            figure: {**dataclasses.asdict(ratio), "value": finite(ratio.value)}
+            for figure, ratio in outcome.ratios.items()
         },
         "per_seed": [{"seed": run.seed, **run.summary} for run in outcome.runs],
     }
+
+
+def finite(value: float) -> float | None:
+    """A number, or None in place of NaN, which JSON does not have."""
+    return None if math.isnan(value) else value

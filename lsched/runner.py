@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from typing import Any
 
 from lsched.arrivals import Arrivals
-from lsched.errors import OptionError, WorkerError
+from lsched.errors import OptionError
+from lsched.workers import Death, JobError, Workers
 from sim import (
     Cluster,
     ClusterError,
@@ -64,6 +57,14 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """In place of a run: the job whose worker process died, and how."""
+
+    job: Job
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Setting:
     """What all runs share."""
 
@@ -78,10 +79,11 @@ def run_all(
     *,
     workers: int = 1,
     progress: Progress | None = None,
-) -> list[Run]:
+) -> list[Run | Lost]:
     """Do every job; the runs are in the order of the jobs.
 
-    Apart from wall-clock figures they do not depend on ``workers``.
+    Apart from wall-clock figures they do not depend on ``workers``. A job whose worker process
+    dies, and dies again when nothing else runs, is lost; all others are done.
 
     Args:
         setting: what all runs share.
@@ -92,20 +94,19 @@ def run_all(
 
     Raises:
         OptionError: workers is not a whole number from 1.
-        WorkerError: a worker process died.
+        WorkerError: no worker process could begin.
         TraceError, InvalidSchedule, Stalled, UnknownScheduler, SchedulerError: a run failed; the
             message names trace, scheduler and seed.
     """
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
         raise OptionError(f"workers is {workers!r}, expected a whole number from 1")
-    runs: list[Run] = []
-    if workers == 1 or len(jobs) == 1:
-        for index, job in enumerate(jobs):
-            runs.append(_run(setting, job))
-            if progress is not None:
-                progress(index + 1, len(jobs))
-    else:
-        _run_parallel(setting, jobs, min(workers, len(jobs)), progress, runs)
+    if workers > 1 and len(jobs) > 1:
+        return _run_parallel(setting, jobs, workers, progress)
+    runs: list[Run | Lost] = []
+    for index, job in enumerate(jobs):
+        runs.append(_run(setting, job))
+        if progress is not None:
+            progress(index + 1, len(jobs))
     return runs
 
 
@@ -141,42 +142,22 @@ def _run(setting: Setting, job: Job) -> Run:
 
 
 def _run_parallel(
-    setting: Setting,
-    jobs: Sequence[Job],
-    workers: int,
-    progress: Progress | None,
-    runs: list[Run],
-) -> None:
-    # "spawn" starts clean processes: the same on every platform, and safe where threads run.
-    context = multiprocessing.get_context("spawn")
-    states = context.RawArray("b", len(jobs))
-    # Nothing is ever sent: workers end at once when the other end closes, also because this
-    # process has died.
-    lifeline, held = context.Pipe(duplex=False)
-    with _signals_blocked():  # multiprocessing's resource tracker starts, and inherits this
-        pool = ProcessPoolExecutor(workers, context, _start_worker, (setting, states, lifeline))
+    setting: Setting, jobs: Sequence[Job], workers: int, progress: Progress | None
+) -> list[Run | Lost]:
+    def kind(job: Job) -> Hashable:
+        return job.trace, job.arrivals, job.scheduler
+
     try:
-        with _signals_blocked():  # again, as starting the tracker unblocks; now for workers
-            futures = [pool.submit(_run_in_worker, *numbered) for numbered in enumerate(jobs)]
-        # In the order of the jobs, so that of several failures the same one is reported.
-        for index, future in enumerate(futures):
-            try:
-                runs.append(future.result())
-            except UnknownScheduler:
-                _check_is_known_here_only(jobs[index].scheduler)
-                raise
-            if progress is not None:
-                progress(index + 1, len(jobs))
-    except BrokenProcessPool:
-        running = [job for job, state in zip(jobs, states, strict=True) if state == _RUNNING]
-        raise WorkerError(_why_broken(running)) from None
-    except BaseException:
-        held.close()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        held.close()
-        lifeline.close()
+        with Workers(_run, setting, jobs, kind) as crew:
+            results = crew.do_all(workers, progress or (lambda done, total: None))
+    except JobError as failure:
+        if isinstance(failure.error, UnknownScheduler):
+            _check_is_known_here_only(jobs[failure.index].scheduler)
+        raise failure.error from None
+    return [
+        Lost(job, result.reason) if isinstance(result, Death) else result
+        for job, result in zip(jobs, results, strict=True)
+    ]
 
 
 def _check_is_known_here_only(scheduler: str) -> None:
@@ -188,65 +169,3 @@ def _check_is_known_here_only(scheduler: str) -> None:
         f"scheduler {scheduler!r} is registered only in the calling process, worker processes do "
         "not know it; put it in a file, as path/to/file.py:ClassName, or use workers=1"
     )
-
-
-def _why_broken(running: Sequence[Job]) -> str:
-    if not running:
-        return (
-            "the worker processes ended before their first run; workers need a script in a file, "
-            "with `if __name__ == '__main__':`"
-        )
-    names = ", ".join(dict.fromkeys(repr(job.scheduler) for job in running))
-    return (
-        f"a worker process ended abruptly while {names} ran, perhaps because memory ran out; "
-        "fewer workers need less of it"
-    )
-
-
-_STOPS = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-]
-
-
-@contextmanager
-def _signals_blocked() -> Iterator[None]:
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-_RUNNING, _DONE = 1, 2
-_setting: Setting | None = None
-"""In a worker process: what its jobs share."""
-_states: Any = None
-"""In a worker process: by job, 0, running or done; shared with the parent."""
-
-
-def _start_worker(setting: Setting, states: Any, lifeline: Connection) -> None:
-    global _setting, _states
-    _setting, _states = setting, states
-    for stop in _STOPS:
-        if stop != signal.SIGTERM:
-            signal.signal(stop, signal.SIG_IGN)  # the parent gets it as well, and ends workers
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
-    threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
-
-
-def _end_with_parent(lifeline: Connection) -> None:
-    lifeline.poll(None)
-    os._exit(1)
-
-
-def _run_in_worker(index: int, job: Job) -> Run:
-    assert _setting is not None
-    _states[index] = _RUNNING
-    try:
-        return _run(_setting, job)
-    finally:
-        _states[index] = _DONE

@@ -12,7 +12,10 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A ratio and its confidence interval; ``low`` and ``high`` are None with one seed."""
+    """A ratio and its confidence interval.
+
+    ``low`` and ``high`` are None with one seed; ``value`` is NaN with none.
+    """
 
     value: float
     low: float | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 
@@ -15,20 +16,25 @@ from lsched.statistics import Ratio
 
 CLAIRVOYANT_MARK = "†"
 CLAIRVOYANT_NOTE = f"{CLAIRVOYANT_MARK} clairvoyant: sees the true future; no real scheduler can."
+INCOMPLETE_MARK = "‡"
 FEW_SEEDS = 5
 """Intervals of fewer seeds are so wide that the reader is told."""
+MAX_SEEDS = 5
+"""Seeds that a note names."""
 
 
 def time_unit(times_s: Iterable[float], seconds_from: float = 10.0) -> tuple[str, float]:
     """One unit for several times, by the largest: its name, and how many are in a second."""
-    largest = max(times_s)
+    largest = max(times_s, default=0.0)
     if largest < 0.01:
         return "µs", 1e6
     return ("ms", 1e3) if largest < seconds_from else ("s", 1.0)
 
 
 def number(value: float) -> str:
-    """About three significant digits, without exponent; whole numbers as they are."""
+    """About three significant digits, without exponent; whole numbers as they are; NaN a dash."""
+    if math.isnan(value):
+        return "–"
     if isinstance(value, int):
         return f"{value:,}"
     size = abs(value)
@@ -59,13 +65,14 @@ def heading(case: Case, num_seeds: int, cluster_name: str = "", arrivals: str = 
         cluster_name: as in ``Comparison``; left out where it is empty.
         arrivals: in place of the case's own, where several cases are shown together.
     """
-    queries = next(iter(case.outcomes.values())).runs[0].queries
+    runs = [run for outcome in case.outcomes.values() for run in outcome.runs]
     parts = [case.trace, arrivals or case.arrivals.label]
     if case.arrivals.is_drawn and case.arrivals.scale != 1:
         parts.append(f"scale {case.arrivals.scale:g}")
     if cluster_name:
         parts.append("custom cluster" if cluster_name == "custom" else cluster_name)
-    parts.append(f"{counted(num_seeds, 'seed')} × {counted(len(queries), 'query')}")
+    size = f" × {counted(len(runs[0].queries), 'query')}" if runs else ""
+    parts.append(counted(num_seeds, "seed") + size)
     return ", ".join(parts)
 
 
@@ -78,6 +85,8 @@ def ratio_text(ratio: Ratio, *, is_reference: bool = False, has_interval: bool =
     """``0.87 [0.85, 0.90]``; a dash where seeds give no interval."""
     if is_reference:
         return "reference"
+    if math.isnan(ratio.value):
+        return "–"
     has_interval = has_interval and ratio.low is not None
     interval = f"[{ratio.low:.2f}, {ratio.high:.2f}]" if has_interval else "–"
     return f"{ratio.value:.2f} {interval}"
@@ -100,9 +109,10 @@ def wrapped(name: str, width: int = 18) -> str:
 
 
 def display_name(outcome: Outcome) -> str:
-    """A scheduler's short name over several lines, marked where it is clairvoyant."""
-    mark = f" {CLAIRVOYANT_MARK}" if outcome.is_clairvoyant else ""
-    return wrapped(short_name(outcome.scheduler)) + mark
+    """A scheduler's short name over several lines, with its marks."""
+    clairvoyant = f" {CLAIRVOYANT_MARK}" if outcome.is_clairvoyant else ""
+    incomplete = f" {INCOMPLETE_MARK}" if outcome.lost else ""
+    return wrapped(short_name(outcome.scheduler)) + clairvoyant + incomplete
 
 
 def plain_table(title: str = "") -> Table:
@@ -118,9 +128,12 @@ def plain_table(title: str = "") -> Table:
 
 
 def comparison_table(case: Case, reference: str, num_seeds: int, cluster_name: str = "") -> Group:
-    """One row per scheduler, from the lowest mean latency to the highest."""
+    """One row per scheduler, from the lowest mean latency to the highest; then incomplete ones.
+
+    These have means over fewer seeds than the others, which are not to be compared with theirs.
+    """
     outcomes = case.ranked
-    unit, per_s = time_unit(outcome.figures["p99_latency_s"] for outcome in outcomes)
+    unit, per_s = time_unit(o.figures["p99_latency_s"] for o in outcomes if o.runs)
     fixed = _fixed(case)
     table = plain_table(heading(case, num_seeds, cluster_name))
     table.add_column("scheduler", overflow="fold", min_width=12)
@@ -138,6 +151,9 @@ def comparison_table(case: Case, reference: str, num_seeds: int, cluster_name: s
     ):
         table.add_column(header, justify="right", no_wrap=True)
     for outcome in outcomes:
+        if not outcome.runs:
+            table.add_row(display_name(outcome), *["–"] * (len(table.columns) - 1))
+            continue
         figures = outcome.figures
         table.add_row(
             display_name(outcome),
@@ -151,13 +167,15 @@ def comparison_table(case: Case, reference: str, num_seeds: int, cluster_name: s
             ),
             *(number(figures[f"p{p}_latency_s"] * per_s) for p in (50, 95, 99)),
             number(figures["mean_slowdown"]),
-            number(outcome.mean_latency_s / case.lower_bound_s),
+            # The limit is over all seeds.
+            number(math.nan if outcome.lost else outcome.mean_latency_s / case.lower_bound_s),
             f"{100 * figures['utilization']:.0f}",
             number(figures["num_schedules"]),
             number(figures["mean_schedule_us"]),
             style="bold" if outcome is case.best else "",
         )
-    return Group(table, *(Text(note, style="dim") for note in _notes(case, num_seeds, unit, per_s)))
+    notes = [*_notes(case, num_seeds, unit, per_s), *_incomplete_notes(case, reference, num_seeds)]
+    return Group(table, *(Text(note, style="dim") for note in notes))
 
 
 def summary_table(title: str, summary: dict[str, float], lower_bound_s: float) -> Table:
@@ -216,6 +234,22 @@ def _notes(case: Case, num_seeds: int, unit: str, per_s: float) -> list[str]:
         few = ""
     last = "; ".join(filter(None, (replay, few)))
     return [*notes, f"{last}."] if last else notes
+
+
+def _incomplete_notes(case: Case, reference: str, num_seeds: int) -> list[str]:
+    """One line for each scheduler that lacks seeds."""
+    notes = []
+    for outcome in case.outcomes.values():
+        if outcome.lost:
+            seeds = ", ".join(str(lost.job.seed) for lost in outcome.lost[:MAX_SEEDS])
+            more = ", …" if len(outcome.lost) > MAX_SEEDS else ""
+            notes.append(
+                f"{INCOMPLETE_MARK} {short_name(outcome.scheduler)}: {len(outcome.runs)} of "
+                f"{counted(num_seeds, 'seed')}, without {seeds}{more}: {outcome.lost[0].reason}"
+            )
+    if not case.outcomes[reference].runs:
+        notes.append(f"no ratios: {short_name(reference)}, which they refer to, has no run.")
+    return notes
 
 
 def replay_note(case: Case) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lsched.arrivals import Arrivals
 from lsched.compare import Comparison, compare
-from lsched.errors import OptionError
+from lsched.errors import OptionError, WorkerError, missing_runs
 from lsched.runner import Progress
 from lsched.specs import check_schedulers, grid_specs
 from sim import Cluster, make_scheduler
@@ -55,7 +55,8 @@ class Candidate:
 
     Attributes:
         scheduler: its text, for ``--schedulers``.
-        score: the objective; over several cases their geometric mean. Less is better.
+        score: the objective; over several cases their geometric mean. Less is better. NaN where
+            runs are missing: fewer seeds would be an unfair advantage.
         ratio: score ÷ score of the scheduler as it was given.
     """
 
@@ -70,7 +71,7 @@ class Tuning:
 
     Attributes:
         objective: what was minimised.
-        candidates: from best to worst; equal ones in the order of the grid.
+        candidates: from best to worst, then incomplete ones; equal ones in the order of the grid.
         comparison: the runs behind it.
     """
 
@@ -119,6 +120,7 @@ def tune(
     Raises:
         OptionError: an unknown objective, no grid, one that is too large, or one with a parameter
             that the scheduler's text fixes.
+        WorkerError: worker processes died, and no candidate is left that has all its runs.
     """
     check_schedulers([scheduler])
     if objective not in OBJECTIVES:
@@ -152,7 +154,9 @@ def tune(
     candidates = (
         Candidate(name, score, score / scores[scheduler]) for name, score in scores.items()
     )
-    ranked = sorted(candidates, key=lambda candidate: candidate.score)
+    ranked = sorted(candidates, key=lambda found: (math.isnan(found.score), found.score))
+    if math.isnan(ranked[0].score):
+        raise WorkerError(f"no candidate has all its runs; {missing_runs(comparison.incomplete)}")
     return Tuning(objective, tuple(ranked), comparison)
 
 
@@ -176,5 +180,7 @@ def default_grid(scheduler: str) -> Grid:
 
 
 def _score(comparison: Comparison, scheduler: str, objective: str) -> float:
+    if any(case.outcomes[scheduler].lost for case in comparison.cases):
+        return math.nan
     logs = [math.log(case.outcomes[scheduler].figures[objective]) for case in comparison.cases]
     return math.exp(sum(logs) / len(logs))

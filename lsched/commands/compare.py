@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from lsched.commands.console import output_console, progress_bar
+from lsched.commands.console import check_complete, output_console, progress_bar
 from lsched.commands.options import (
     NO_ARRIVAL_OPTIONS,
     ArrivalGroup,
@@ -74,7 +74,9 @@ class Options:
 def run(options: Options) -> None:
     """Do what the options say."""
     if options.out is None:
-        _show(_compare(options))
+        comparison = _compare(options)
+        _show(comparison)
+        check_complete(comparison)
         return
     with output_directory(options.out) as directory:
         comparison = _compare(options)
@@ -85,6 +87,7 @@ def run(options: Options) -> None:
             write_plots(comparison, directory, options.format)
     _show(comparison)
     output_console().print(f"\nwritten to {options.out}", soft_wrap=True)
+    check_complete(comparison)
 
 
 def _compare(options: Options) -> Comparison:

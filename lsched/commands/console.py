@@ -1,4 +1,4 @@
-"""Where subcommands print: a table on standard output, progress on standard error."""
+"""Where subcommands print: tables on standard output, progress and failures on standard error."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
+from lsched.compare import Comparison
+from lsched.errors import IncompleteError, missing_runs
 from lsched.runner import Progress
 
 PIPED_WIDTH = 100
@@ -41,3 +43,13 @@ def progress_bar(description: str) -> Iterator[Progress | None]:
     ) as bar:
         task = bar.add_task(description, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def check_complete(comparison: Comparison) -> None:
+    """Say so at the end where runs are missing.
+
+    Raises:
+        IncompleteError: worker processes died.
+    """
+    if comparison.incomplete:
+        raise IncompleteError(f"incomplete: {missing_runs(comparison.incomplete)}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 
 from rich.console import Group
 from rich.text import Text
 
-from lsched.commands.console import output_console, progress_bar
+from lsched.commands.console import check_complete, output_console, progress_bar
 from lsched.commands.options import (
     NO_ARRIVAL_OPTIONS,
     ArrivalGroup,
@@ -20,11 +21,12 @@ from lsched.commands.options import (
     TraceText,
     WholeNumber,
 )
+from lsched.errors import missing_runs
 from lsched.output import check_output_files
-from lsched.report import write_json
+from lsched.report import finite, write_json
 from lsched.runner import num_cores
 from lsched.specs import parse_grid, parse_seeds
-from lsched.tables import number, plain_table, short_name, time_unit
+from lsched.tables import INCOMPLETE_MARK, number, plain_table, short_name, time_unit
 from lsched.tune import Tuning, tune
 
 
@@ -86,12 +88,13 @@ def run(options: Options) -> None:
     if options.out is not None:
         write_json(_document(tuning), options.out)
     output_console().print(_table(tuning, options.scheduler))
+    check_complete(tuning.comparison)
 
 
 def _table(tuning: Tuning, given: str) -> Group:
     is_time = tuning.objective.endswith("_s")
-    worst = max(candidate.score for candidate in tuning.candidates)
-    unit, per_s = time_unit([worst]) if is_time else ("", 1.0)
+    scores = (c.score for c in tuning.candidates if not math.isnan(c.score))
+    unit, per_s = time_unit(scores) if is_time else ("", 1.0)
     comparison = tuning.comparison
     labels = "; ".join(case.label for case in comparison.cases)
     table = plain_table(f"{labels}, {len(comparison.seeds)} training seeds")
@@ -101,9 +104,15 @@ def _table(tuning: Tuning, given: str) -> Group:
     table.add_column("× as\ngiven", justify="right")
     for candidate in tuning.candidates:
         mark = " (as given)" if candidate.scheduler == given else ""
+        if math.isnan(candidate.score):
+            mark += f" {INCOMPLETE_MARK}"
         score = number(candidate.score * per_s)
-        table.add_row(short_name(candidate.scheduler) + mark, score, f"{candidate.ratio:.3f}")
-    return Group(table, Text(f"best: {tuning.best.scheduler}"))
+        ratio = "–" if math.isnan(candidate.ratio) else f"{candidate.ratio:.3f}"
+        table.add_row(short_name(candidate.scheduler) + mark, score, ratio)
+    lines = [f"best: {tuning.best.scheduler}"]
+    if comparison.incomplete:
+        lines.insert(0, f"{INCOMPLETE_MARK} incomplete: {missing_runs(comparison.incomplete)}")
+    return Group(table, *map(Text, lines))
 
 
 def _document(tuning: Tuning) -> dict[str, object]:
@@ -116,5 +125,14 @@ def _document(tuning: Tuning) -> dict[str, object]:
         "seeds": list(comparison.seeds),
         "objective": tuning.objective,
         "best": tuning.best.scheduler,
-        "candidates": [dataclasses.asdict(candidate) for candidate in tuning.candidates],
+        "is_complete": not comparison.incomplete,
+        "incomplete": comparison.incomplete,
+        "candidates": [
+            {
+                "scheduler": candidate.scheduler,
+                "score": finite(candidate.score),
+                "ratio": finite(candidate.ratio),
+            }
+            for candidate in tuning.candidates
+        ],
     }
