@@ -204,7 +204,7 @@ def test_a_worker_that_dies_names_what_it_ran(
     capsys: pytest.CaptureFixture[str], here: Path
 ) -> None:
     command = "compare ok.jsonl --out out --seeds 2 --workers 2 --schedulers s.py:Dies"
-    assert_one_line(capsys, here, command.split(), "ended abruptly while 's.py:Dies' ran")
+    assert_one_line(capsys, here, command.split(), "scheduler 's.py:Dies', seed 0: worker process")
 
 
 def test_memory_that_runs_out(

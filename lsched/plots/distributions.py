@@ -35,8 +35,8 @@ def latency_cdf(comparison: Comparison, case: Case) -> Figure:
     unit, per_s = time_unit(outcome.figures["p99_latency_s"] for outcome in outcomes)
     low, high = np.inf, 0.0
     widths = nested_widths(len(outcomes))
-    for index, outcome in enumerate(outcomes):
-        style = line_style(index) | {"linewidth": widths[index]}
+    for outcome, width in zip(outcomes, widths, strict=True):
+        style = line_style(comparison.schedulers.index(outcome.scheduler)) | {"linewidth": width}
         latencies = np.sort(outcome.latencies_s) * per_s
         shares = np.arange(len(latencies) + 1) / len(latencies)
         steps = np.concatenate((latencies[:1], latencies))  # from 0 at the lowest latency

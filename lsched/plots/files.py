@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,20 +53,36 @@ def write_plots(comparison: Comparison, directory: Path, kind: str = "png") -> l
     With one case the names are ``latency-cdf``, ``latency-by-plan``, ``queries-in-system``,
     ``ratio-to-reference`` and ``gantt-SCHEDULER`` (of the reference and the best, first seed);
     with several the case follows. A trace with several loads gets ``latency-by-load``.
+
+    Schedulers that lack runs are left out, as the others met more seeds. Where that is the
+    reference, there is only ``latency-cdf``.
     """
     paths = []
-    for name, figure in _figures(comparison):
+    for name, figure in _figures(_complete(comparison)):
         path = directory / f"{name}.{kind}"
         save(figure, path)
         paths.append(path)
     return paths
 
 
+def _complete(comparison: Comparison) -> Comparison:
+    """Without the outcomes of schedulers that lack runs on any case."""
+    lacking = {entry["scheduler"] for entry in comparison.incomplete}
+    cases = []
+    for case in comparison.cases:
+        outcomes = {name: o for name, o in case.outcomes.items() if name not in lacking}
+        cases.append(dataclasses.replace(case, outcomes=outcomes))
+    return dataclasses.replace(comparison, cases=tuple(cases))
+
+
 def _figures(comparison: Comparison) -> Iterator[tuple[str, Figure]]:
     several = len(comparison.cases) > 1
     for case in comparison.cases:
         end = f"-{_file_name(case.label)}" if several else ""
-        yield f"latency-cdf{end}", latency_cdf(comparison, case)
+        if case.outcomes:
+            yield f"latency-cdf{end}", latency_cdf(comparison, case)
+        if comparison.reference not in case.outcomes:
+            continue
         yield f"latency-by-plan{end}", latency_by_plan(comparison, case)
         yield f"queries-in-system{end}", queries_in_system(comparison, case)
         if len(case.outcomes) > 1:
@@ -74,7 +91,7 @@ def _figures(comparison: Comparison) -> Iterator[tuple[str, Figure]]:
             yield f"gantt-{_file_name(scheduler)}{end}", figure
     for trace in dict.fromkeys(case.trace for case in comparison.cases):
         cases = [c for c in comparison.cases if c.trace == trace and c.arrivals.load is not None]
-        if len(cases) > 1:
+        if len(cases) > 1 and comparison.reference in cases[0].outcomes:
             end = f"-{_file_name(trace)}" if len({c.trace for c in comparison.cases}) > 1 else ""
             yield f"latency-by-load{end}", latency_by_load(comparison, cases)
 

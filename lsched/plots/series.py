@@ -17,6 +17,7 @@ from lsched.plots.style import (
     add_legend,
     add_title,
     case_heading,
+    left_out,
     line_style,
     log_ticks,
     marker,
@@ -52,6 +53,8 @@ def latency_by_load(comparison: Comparison, cases: Sequence[Case]) -> Figure:
     shifts = _shifts(loads, len(comparison.schedulers))
     lowest = np.inf
     for index, name in enumerate(comparison.schedulers):
+        if name not in ordered[0].outcomes:
+            continue
         outcomes = [case.outcomes[name] for case in ordered]
         label = display_name(outcomes[0])
         xs = [load + shifts[index] for load in loads]
@@ -79,6 +82,7 @@ def latency_by_load(comparison: Comparison, cases: Sequence[Case]) -> Figure:
     arrivals = f"loads {', '.join(f'{load:g}' for load in loads)}"
     num_seeds = len(comparison.seeds)
     first = heading(ordered[0], num_seeds, comparison.cluster_name, arrivals)
+    first += left_out(comparison, ordered[0])
     intervals = (
         "bars: 95 % CI over seeds, whose arrivals differ",
         "bars: 95 % CI of the ratio, paired by seed",

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from lsched.compare import Case, Comparison, Outcome
-from lsched.tables import CLAIRVOYANT_MARK, heading
+from lsched.tables import CLAIRVOYANT_MARK, heading, short_name
 
 COLOURS = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"),
@@ -89,7 +89,14 @@ def _fill(text: str, width: int) -> str:
 
 def case_heading(comparison: Comparison, case: Case) -> str:
     """The first line of the title of a plot of one case."""
-    return heading(case, len(comparison.seeds), comparison.cluster_name)
+    text = heading(case, len(comparison.seeds), comparison.cluster_name)
+    return text + left_out(comparison, case)
+
+
+def left_out(comparison: Comparison, case: Case) -> str:
+    """Schedulers that a plot lacks because they lack runs, for its title."""
+    names = [short_name(name) for name in comparison.schedulers if name not in case.outcomes]
+    return f", without {', '.join(names)} (incomplete)" if names else ""
 
 
 def line_style(index: int) -> dict[str, Any]:
