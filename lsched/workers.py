@@ -264,9 +264,9 @@ def _work(connection: Connection, lifeline: Connection) -> None:
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
-    function, shared = connection.recv()
-    answer = None
-    with suppress(EOFError):
+    with suppress(EOFError, OSError):  # the parent needs no more
+        function, shared = connection.recv()
+        answer = None
         while True:
             connection.send(answer)
             job = connection.recv()
