@@ -6,13 +6,12 @@ import errno
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lsched.errors import OptionError
-from traces.output import is_special
+from traces.output import is_special, locked, temporary_directory
 
 OWN_FILE = re.compile(
     r"results\.json|queries\.csv|(latency-cdf|latency-by-plan|latency-by-load|queries-in-system"
@@ -22,12 +21,15 @@ OWN_FILE = re.compile(
 
 
 @contextmanager
-def output_directory(path: Path, own: re.Pattern[str] = OWN_FILE) -> Iterator[Path]:
+def output_directory(
+    path: Path, own: re.Pattern[str] = OWN_FILE, last: str = "results.json"
+) -> Iterator[Path]:
     """Give a new temporary directory beside ``path``; move what is in it there at the end.
 
     Entering it fails early where nothing can be written. If the block raises, ``path`` is as it
     was. Files that an earlier run left, by their names in ``own``, are removed, others in ``path``
-    stay.
+    stay. The file ``last`` is removed first and comes last: where a process is killed just while it
+    moves files, ``path`` lacks it, and so does not pass for the output of one run.
 
     Raises:
         OSError: ``path`` is a file, nothing can be written there, or a directory is where a file
@@ -38,8 +40,7 @@ def output_directory(path: Path, own: re.Pattern[str] = OWN_FILE) -> Iterator[Pa
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
     if path.exists() and not os.access(path, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-    earlier = [file for file in path.glob("*") if own.fullmatch(file.name)]
-    for file in earlier:
+    for file in _own_files(path, own):
         if file.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
     parent = path.parent
@@ -47,23 +48,46 @@ def output_directory(path: Path, own: re.Pattern[str] = OWN_FILE) -> Iterator[Pa
     parent.mkdir(parents=True, exist_ok=True)
     try:
         # Within a directory that is there: what is beside it may be another file system.
-        home = path if path.exists() else parent
-        with tempfile.TemporaryDirectory(dir=home, prefix=".lsched-") as name:
-            temporary = Path(name) / "new"
-            temporary.mkdir()
-            yield temporary
-            if path.exists():
-                new = sorted(temporary.iterdir())
-                for file in new:
-                    file.replace(path / file.name)
-                for file in {*earlier} - {path / file.name for file in new}:
-                    file.unlink()
-            else:
-                temporary.replace(path)
+        with temporary_directory(path if path.exists() else parent) as temporary:
+            new = temporary / "new"
+            new.mkdir()
+            try:
+                yield new
+                if path.exists():
+                    with locked(path):
+                        _exchange(_own_files(path, own), new, temporary / "old", path, last)
+                else:
+                    new.replace(path)
+            except OSError as error:
+                if str(error.filename).startswith(str(temporary)):
+                    error.filename = str(path / Path(error.filename).name)
+                raise
     except BaseException:
         for folder in missing:
-            if not any(folder.iterdir()):
+            if folder.exists() and not any(folder.iterdir()):
                 shutil.rmtree(folder)
+        raise
+
+
+def _own_files(path: Path, own: re.Pattern[str]) -> list[Path]:
+    return [file for file in path.glob("*") if own.fullmatch(file.name)]
+
+
+def _exchange(earlier: list[Path], new: Path, old: Path, path: Path, last: str) -> None:
+    """Move earlier files from ``path`` to ``old``, those in ``new`` to ``path``; all or none."""
+    old.mkdir()
+    arriving = sorted(new.iterdir(), key=lambda file: file.name == last)
+    try:
+        for file in sorted(earlier, key=lambda file: file.name != last):
+            file.replace(old / file.name)
+        for file in arriving:
+            file.replace(path / file.name)
+    except BaseException:
+        for file in arriving:
+            if not file.exists():
+                (path / file.name).unlink()
+        for file in sorted(old.iterdir(), key=lambda file: file.name == last):
+            file.replace(path / file.name)
         raise
 
 

@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import IO
 
 import lsched
 from lsched.compare import Case, Comparison, Outcome
@@ -62,19 +63,30 @@ def query_rows(comparison: Comparison) -> Iterator[dict[str, object]]:
 def write_json(document: object, path: Path) -> None:
     """Write a document as JSON, complete or not at all."""
     with atomic_file(path) as out:
-        out.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False).encode())
-        out.write(b"\n")
+        put_json(document, out)
+
+
+def put_json(document: object, out: IO[bytes]) -> None:
+    """Write a document as JSON."""
+    out.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False).encode())
+    out.write(b"\n")
+    out.flush()
 
 
 def write_csv(rows: Iterable[Mapping[str, object]], fields: Iterable[str], path: Path) -> None:
     """Write rows as CSV with a header line, complete or not at all."""
-    with atomic_file(path) as raw:
-        text = io.TextIOWrapper(raw, encoding="utf-8", newline="")
-        writer = csv.DictWriter(text, tuple(fields), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        text.flush()
-        text.detach()
+    with atomic_file(path) as out:
+        put_csv(rows, fields, out)
+
+
+def put_csv(rows: Iterable[Mapping[str, object]], fields: Iterable[str], out: IO[bytes]) -> None:
+    """Write rows as CSV with a header line."""
+    text = io.TextIOWrapper(out, encoding="utf-8", newline="")
+    writer = csv.DictWriter(text, tuple(fields), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    text.flush()
+    text.detach()
 
 
 def write_comparison(

@@ -235,4 +235,9 @@ def test_output_that_fails_while_it_is_written(
         raise OSError(28, "No space left on device", "results.json")
 
     monkeypatch.setattr("lsched.report.write_csv", full)
-    assert_one_line(capsys, here, f"{COMPARE} fifo".split(), "results.json: No space left")
+    before = sorted(here.iterdir())
+    assert main(f"{COMPARE} fifo".split()) == 2
+    captured = capsys.readouterr()
+    assert captured.err == "lsched: error: results.json: No space left on device\n"
+    assert "fifo  " in captured.out  # the table, which took the time
+    assert sorted(here.iterdir()) == before

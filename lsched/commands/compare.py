@@ -76,18 +76,28 @@ def run(options: Options) -> None:
     if options.out is None:
         comparison = _compare(options)
         _show(comparison)
-        check_complete(comparison)
-        return
-    with output_directory(options.out) as directory:
-        comparison = _compare(options)
-        write_comparison(comparison, directory, _resolved(options))
-        if not options.no_plots:
-            from lsched.plots import write_plots
-
-            write_plots(comparison, directory, options.format)
-    _show(comparison)
-    output_console().print(f"\nwritten to {options.out}", soft_wrap=True)
+    else:
+        comparison = _compare_and_write(options, options.out)
+        _show(comparison)
+        output_console().print(f"\nwritten to {options.out}", soft_wrap=True)
     check_complete(comparison)
+
+
+def _compare_and_write(options: Options, out: Path) -> Comparison:
+    comparison = None
+    try:
+        with output_directory(out) as directory:
+            comparison = _compare(options)
+            write_comparison(comparison, directory, _resolved(options))
+            if not options.no_plots:
+                from lsched.plots import write_plots
+
+                write_plots(comparison, directory, options.format)
+    except OSError:
+        if comparison is not None:  # the disk is full, perhaps; the table need not be lost too
+            _show(comparison)
+        raise
+    return comparison
 
 
 def _compare(options: Options) -> Comparison:

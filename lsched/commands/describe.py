@@ -89,7 +89,7 @@ def _write(
     from lsched.plots.trace import OWN_FILE, trace_figures
 
     assert options.out is not None
-    with output_directory(options.out, OWN_FILE) as directory:
+    with output_directory(options.out, OWN_FILE, "describe.json") as directory:
         write_json(figures, directory / "describe.json")
         plots = dict(trace_figures(trace, cluster, options.cluster))
         if plan is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +18,13 @@ from lsched.commands.options import (
     WholeNumber,
 )
 from lsched.output import check_output_files
-from lsched.report import RECORD_FIELDS, write_csv, write_json
+from lsched.report import RECORD_FIELDS, put_csv, put_json
 from lsched.runner import Job, Setting, simulate_job
 from lsched.specs import check_seeds, parse_cluster
 from lsched.tables import summary_table
 from sim import Event, make_scheduler
 from traces import load
+from traces.output import atomic_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,27 +76,33 @@ def run(options: Options) -> None:
     result = simulate_job(setting, job, record_events=has_events)
     summary = result.summary()
     lower_bound_s = float(np.mean([query.isolated_s for query in result.queries]))
-    if options.json is not None:
-        document = {
-            "trace": trace.name,
-            "scheduler": options.scheduler,
-            "seed": seed,
-            "cluster": options.cluster,
-            "arrivals": job.arrivals.config(),
-            "lower_bound": {"mean_latency_s": lower_bound_s},
-            **summary,
-        }
-        write_json(document, options.json)
-    if options.csv is not None:
-        rows = ({name: getattr(query, name) for name in RECORD_FIELDS} for query in result.queries)
-        write_csv(rows, RECORD_FIELDS, options.csv)
-    if options.events is not None:
-        write_csv((event._asdict() for event in result.events or ()), Event._fields, options.events)
-    if options.gantt is not None:
-        from lsched.plots import save
-        from lsched.plots.gantt import gantt
+    # Each is renamed to its final name when all are complete.
+    with contextlib.ExitStack() as files:
+        if options.json is not None:
+            document = {
+                "trace": trace.name,
+                "scheduler": options.scheduler,
+                "seed": seed,
+                "cluster": options.cluster,
+                "arrivals": job.arrivals.config(),
+                "lower_bound": {"mean_latency_s": lower_bound_s},
+                **summary,
+            }
+            put_json(document, files.enter_context(atomic_file(options.json)))
+        if options.csv is not None:
+            rows = (
+                {name: getattr(query, name) for name in RECORD_FIELDS} for query in result.queries
+            )
+            put_csv(rows, RECORD_FIELDS, files.enter_context(atomic_file(options.csv)))
+        if options.events is not None:
+            events = (event._asdict() for event in result.events or ())
+            put_csv(events, Event._fields, files.enter_context(atomic_file(options.events)))
+        if options.gantt is not None:
+            from lsched.plots import check_format, put
+            from lsched.plots.gantt import gantt
 
-        heading = f"{options.scheduler}: {trace.name}, {job.arrivals.label}, {options.cluster}"
-        save(gantt(result, heading=heading), options.gantt)
+            heading = f"{options.scheduler}: {trace.name}, {job.arrivals.label}, {options.cluster}"
+            figure, kind = gantt(result, heading=heading), check_format(options.gantt)
+            put(figure, kind, files.enter_context(atomic_file(options.gantt)))
     title = f"{options.scheduler} on {trace.name}, {job.arrivals.label}, seed {seed}"
     output_console().print(summary_table(title, summary, lower_bound_s))

@@ -1,7 +1,7 @@
 """Plots of comparisons and runs. Each function returns a matplotlib ``Figure``."""
 
 from lsched.plots.distributions import latency_by_plan, latency_cdf
-from lsched.plots.files import check_format, save, write_plots
+from lsched.plots.files import check_format, put, save, write_plots
 from lsched.plots.gantt import gantt
 from lsched.plots.ratios import ratio_to_reference
 from lsched.plots.series import latency_by_load, queries_in_system
@@ -12,6 +12,7 @@ __all__ = [
     "latency_by_load",
     "latency_by_plan",
     "latency_cdf",
+    "put",
     "queries_in_system",
     "ratio_to_reference",
     "save",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from matplotlib.figure import Figure
 
@@ -42,9 +43,15 @@ def check_format(path: Path) -> str:
 def save(figure: Figure, path: Path) -> None:
     """Write a figure in the format of the file's name, complete or not at all."""
     kind = check_format(path)
-    metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind)
     with atomic_file(path) as out:
-        figure.savefig(out, format=kind, dpi=DPI, metadata=metadata)
+        put(figure, kind, out)
+
+
+def put(figure: Figure, kind: str, out: IO[bytes]) -> None:
+    """Write a figure as png, pdf or svg."""
+    metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind)
+    figure.savefig(out, format=kind, dpi=DPI, metadata=metadata)
+    out.flush()
 
 
 def write_plots(comparison: Comparison, directory: Path, kind: str = "png") -> list[Path]:

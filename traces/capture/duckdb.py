@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import statistics
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from traces.capture.sql_files import read_queries
 from traces.duckdb import import_duckdb, interrupts
 from traces.errors import TraceError, did_you_mean
 from traces.model import Query, Trace
+from traces.output import temporary_directory
 
 Say = Callable[[str], None]
 """Called with a line of text now and then."""
@@ -141,11 +141,11 @@ def measure_benchmark(
         raise TraceError(f"scale_factor is {scale_factor}, expected 0.001 to 1000")
     _check_repetitions(repetitions)
     spec, say = BENCHMARKS[benchmark], progress or _say_nothing
-    with _duckdb() as duckdb, tempfile.TemporaryDirectory() as scratch:
-        data = Path(directory) if directory is not None else Path(scratch)
+    with _duckdb() as duckdb, temporary_directory() as scratch:
+        data = Path(directory) if directory is not None else scratch
         folder = data / f"{benchmark}-sf{scale_factor:g}"
         texts = write_benchmark(duckdb, spec, scale_factor, folder, say)
-        session = Session(duckdb, folder, Path(scratch))
+        session = Session(duckdb, folder, scratch)
         executions = {
             name: _measure(session, name, text, repetitions, say)
             for name, text in texts.items()
@@ -178,9 +178,9 @@ def measure_database(
     _check_repetitions(repetitions)
     say = progress or _say_nothing
     executions: dict[str, list[Execution]] = {}
-    with _duckdb() as duckdb, tempfile.TemporaryDirectory() as scratch:
+    with _duckdb() as duckdb, temporary_directory() as scratch:
         try:
-            session = Session(duckdb, database, Path(scratch))
+            session = Session(duckdb, database, scratch)
         except duckdb.Error as error:
             raise TraceError(f"{database}: {error}") from None
         for statement in read_queries(duckdb, queries):

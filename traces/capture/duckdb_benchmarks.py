@@ -13,6 +13,7 @@ from traces.capture.duckdb_log import ROW_GROUP_ROWS
 from traces.capture.duckdb_session import connect
 from traces.duckdb import missing, quoted
 from traces.errors import TraceError
+from traces.output import atomic_file
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,11 @@ def write_benchmark(
         found = connection.execute("SELECT table_name FROM duckdb_tables() ORDER BY ALL").fetchall()
         tables = benchmark.tables or {name: f"FROM {quoted(name)}" for (name,) in found}
         for table, select in tables.items():
-            path = quoted(str(folder / f"{table}.parquet"), "'")
-            connection.execute(
-                f"COPY ({select}) TO {path} (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
-            )
+            with atomic_file(folder / f"{table}.parquet") as out:
+                connection.execute(
+                    f"COPY ({select}) TO {quoted(out.name, chr(39))} (FORMAT parquet, "
+                    f"ROW_GROUP_SIZE {ROW_GROUP_ROWS}, USE_TMP_FILE false)"
+                )
         (folder / "complete").touch()
     texts = dict(benchmark.queries)
     if not texts:

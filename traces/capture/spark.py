@@ -6,7 +6,6 @@ Needs the extra ``spark`` and Java. Nothing is downloaded.
 from __future__ import annotations
 
 import re
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from traces.importers.spark import read_application
 from traces.importers.spark_application import Application
 from traces.importers.spark_left_out import LeftOut
 from traces.model import Plan, Query, Trace
+from traces.output import temporary_directory
 
 Say = Callable[[str], None]
 """Called with a line of text now and then."""
@@ -59,8 +59,8 @@ def capture_spark(
     statements, views = read_statements(queries), find_tables(tables)
     check_spark()
     say = progress or _say_nothing
-    with tempfile.TemporaryDirectory(prefix="lsched-") as scratch:
-        folder = Path(scratch).resolve()
+    with temporary_directory() as scratch:
+        folder = scratch.resolve()
         with spark_session(folder, cores, memory_gb) as session:
             for name, path in views.items():
                 _register(session, name, path)

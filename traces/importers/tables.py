@@ -10,8 +10,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import re
-import shutil
-import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Any, NamedTuple
 from traces.duckdb import CLOSED, T, import_duckdb, interruptible, quoted
 from traces.errors import TraceError, did_you_mean
 from traces.importers.table_files import PARQUET, csv_scan, file_format, line_scan
+from traces.output import temporary_directory
 
 SETTINGS = {
     "threads": 2,
@@ -77,15 +76,15 @@ class Tables:
         self._columns = columns
         self.label = str(paths[0]) + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
         formats = [file_format(path) for path in paths]
-        scratch = Path(tempfile.mkdtemp(prefix="lsched-"))
-        opened: list[Any] = []
-        self._finalizer = weakref.finalize(self, _close, scratch, opened)
+        opened = contextlib.ExitStack()
+        self._finalizer = weakref.finalize(self, opened.close)
+        scratch = opened.enter_context(temporary_directory())
         links = [scratch / str(index) for index in range(len(paths))]
         try:
             for path, link in zip(paths, links, strict=True):
                 link.symlink_to(path.resolve())
             self._connection = self._connect(scratch, [*links, *map(Path.resolve, paths)])
-            opened.append(self._connection)
+            opened.callback(_close, self._connection)
             self.sources = [
                 self._source(path, str(link), kind, has_header)
                 for path, link, kind in zip(paths, links, formats, strict=True)
@@ -244,11 +243,9 @@ class Tables:
         return TraceError(f"{path}: {_short(error).replace(link, path.name)}")
 
 
-def _close(scratch: Path, opened: Sequence[Any]) -> None:
-    for connection in opened:
-        with contextlib.suppress(Exception):  # a damaged file can damage the database
-            connection.close()
-    shutil.rmtree(scratch, ignore_errors=True)
+def _close(connection: Any) -> None:
+    with contextlib.suppress(Exception):  # a damaged file can damage the database
+        connection.close()
 
 
 def _short(error: Exception) -> str:
