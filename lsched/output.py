@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lsched.errors import OptionError
-from traces.output import is_special, locked, temporary_directory
+from traces.output import is_special, locked, remove_leftovers, temporary_directory
 
 OWN_FILE = re.compile(
     r"results\.json|queries\.csv|(latency-cdf|latency-by-plan|latency-by-load|queries-in-system"
@@ -46,6 +46,7 @@ def output_directory(
     parent = path.parent
     missing = [folder for folder in (parent, *parent.parents) if not folder.exists()]
     parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(parent)
     try:
         # Within a directory that is there: what is beside it may be another file system.
         with temporary_directory(path if path.exists() else parent) as temporary:

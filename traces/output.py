@@ -55,7 +55,7 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 def temporary_directory(parent: Path | None = None) -> Iterator[Path]:
     """A new directory for the block; by default a scratch directory where the system has them."""
     folder, prefix = (Path(tempfile.gettempdir()), SCRATCH) if parent is None else (parent, HIDDEN)
-    _remove_leftovers(folder)
+    remove_leftovers(folder)
     path = _new_name(folder, prefix)
     path.mkdir(mode=0o700)
     try:
@@ -80,6 +80,17 @@ def locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files and directories of this user that no process holds a lock on."""
+    if fcntl is None:
+        return
+    with suppress(OSError):
+        for leftover in folder.iterdir():
+            if TEMPORARY.fullmatch(leftover.name):
+                with suppress(OSError):
+                    _remove_leftover(leftover)
+
+
 def is_special(path: str | os.PathLike[str]) -> bool:
     """Whether there is something that can be written to but is not a regular file."""
     return Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir()
@@ -96,7 +107,7 @@ def _special_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 @contextmanager
 def _replaced_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     target = Path(os.path.realpath(path))
-    _remove_leftovers(target.parent)
+    remove_leftovers(target.parent)
     temporary = _new_name(target.parent, HIDDEN)
     try:
         with temporary.open("xb") as out, locked(temporary):
@@ -111,17 +122,6 @@ def _replaced_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 
 def _new_name(folder: Path, prefix: str) -> Path:
     return folder / f"{prefix}{secrets.token_hex(8)}"
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Remove temporary files and directories of this user that no process holds a lock on."""
-    if fcntl is None:
-        return
-    with suppress(OSError):
-        for leftover in folder.iterdir():
-            if TEMPORARY.fullmatch(leftover.name):
-                with suppress(OSError):
-                    _remove_leftover(leftover)
 
 
 def _remove_leftover(path: Path) -> None:

@@ -74,7 +74,8 @@ def write_benchmark(
                     f"COPY ({select}) TO {quoted(out.name, chr(39))} (FORMAT parquet, "
                     f"ROW_GROUP_SIZE {ROW_GROUP_ROWS}, USE_TMP_FILE false)"
                 )
-        (folder / "complete").touch()
+        with atomic_file(folder / "complete"):
+            pass
     texts = dict(benchmark.queries)
     if not texts:
         rows = connection.execute(
