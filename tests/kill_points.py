@@ -10,7 +10,6 @@ one is in ``FOLDER/done``. A run that opens a file for writing under a final nam
 
 from __future__ import annotations
 
-import importlib
 import os
 import shutil
 import signal
@@ -23,7 +22,6 @@ from lsched.cli import main
 from traces.output import TEMPORARY
 
 STEPS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.symlink", "os.truncate"}
-USED = ("compare", "describe", "generate", "simulate", "tune", "import_redset", "capture_duckdb")
 FINAL_NAME = 99
 
 
@@ -67,42 +65,29 @@ def run(place: Path, words: list[str], step: int = 0) -> int:
     process = os.fork()
     if process == 0:
         os.chdir(place)
-        silent = os.open(os.devnull, os.O_RDWR)
-        for stream in (1,) if step == 0 else (1, 2):
-            os.dup2(silent, stream)
         kill_before(step, place)
         os._exit(main(words))
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
 def run_all(folder: Path, stride: int, words: list[str]) -> int:
-    for name in USED:
-        importlib.import_module(f"lsched.commands.{name}")
-    for name in (
-        "duckdb",
-        "scipy.stats",
-        "lsched.plots",
-        "lsched.plots.trace",
-        "traces.capture.duckdb",
-        "tyro",
-    ):
-        importlib.import_module(name)
     shutil.copytree(folder / "before", folder / "done")
-    if code := run(folder / "done", words):
-        return code
+    os.chdir(folder / "done")
+    code = main(words)  # in this process, so that those of the others begin with all imported
     for step in count(1, stride):
+        if code != 0:
+            return code
         place = folder / str(step)
         shutil.copytree(folder / "before", place)
         code = run(place, words, step)
         if code != -signal.SIGKILL:
             shutil.rmtree(place)
             return code
-        shutil.copytree(place, folder / f"{step}-killed", symlinks=True)
+        shutil.copytree(place, folder / f"{step}-killed")
         for path in place.rglob("*"):
             if is_temporary(path):
                 os.utime(path, (0, 0))  # as if it had been there for long
-        if code := run(place, words):
-            return code
+        code = run(place, words)
     raise AssertionError
 
 

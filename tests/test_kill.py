@@ -150,41 +150,25 @@ def test_capture_of_a_benchmark(tmp_path: Path) -> None:
 
 def compare_words(out: Path) -> list[str]:
     words = ["compare", "tpch", "--schedulers", "fifo,fair,srpt", "--load", "0.8"]
-    words += ["--queries", "60", "--seeds", "3", "--no-plots", "--workers", "2", "--out", str(out)]
+    words += ["--queries", "30", "--seeds", "3", "--no-plots", "--workers", "2", "--out", str(out)]
     return [*LSCHED, *words]
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object], float]:
-    """What a comparison in two worker processes writes, and how many seconds it takes."""
-    place = tmp_path_factory.mktemp("undisturbed")
-    start = time.monotonic()
-    subprocess.run(compare_words(place / "out"), stdout=subprocess.DEVNULL, check=True, cwd=place)
-    return without_place(state(place)), time.monotonic() - start
-
-
-def without_place(found: dict[str, object]) -> dict[str, object]:
-    for content in found.values():
-        if isinstance(content, dict):
-            content["options"].pop("out")
-    return found
-
-
-@pytest.mark.parametrize("is_alone", [True, False])
-def test_compare_with_workers(
-    tmp_path: Path, undisturbed: tuple[dict[str, object], float], is_alone: bool
-) -> None:
+def test_compare_with_workers(tmp_path: Path) -> None:
     """Killed with its workers, or without them: then they end by themselves."""
-    expected, length_s = undisturbed
-    moments = random.Random(int(is_alone))
-    for number in range(3):
+    start = time.monotonic()
+    subprocess.run(compare_words(tmp_path / "out"), stdout=subprocess.DEVNULL, check=True)
+    length_s = time.monotonic() - start
+    expected = without_place(state(tmp_path))
+    moments = random.Random(0)
+    for number in range(4):
         place = tmp_path / str(number)
         place.mkdir()
         process = subprocess.Popen(
             compare_words(place / "out"), stdout=subprocess.DEVNULL, start_new_session=True
         )
         time.sleep(moments.uniform(0.2, 1.0) * length_s)
-        if is_alone:
+        if number % 2 == 0:
             process.kill()
         else:
             os.killpg(process.pid, signal.SIGKILL)
@@ -193,6 +177,14 @@ def test_compare_with_workers(
         assert without_place(state(place)) in ({}, expected)
     subprocess.run(compare_words(place / "out"), stdout=subprocess.DEVNULL, check=True)
     assert without_place(state(place)) == expected
+
+
+def without_place(found: dict[str, object]) -> dict[str, object]:
+    """Without where it is, which results.json says."""
+    for content in found.values():
+        if isinstance(content, dict):
+            content["options"].pop("out")
+    return found
 
 
 def running_in_group(group: int) -> list[str]:
@@ -242,6 +234,12 @@ def test_two_runs_into_one_directory_do_not_mix(tmp_path: Path) -> None:
     assert left == {"results.json": "1", "queries.csv": "1", "latency-cdf.png": "1"}
 
 
+def write_new(folder: Path) -> None:
+    with output_directory(folder) as new:
+        for name in ("results.json", "queries.csv", "latency-cdf.png"):
+            (new / name).write_text("new")
+
+
 def test_a_directory_whose_files_cannot_be_moved_is_as_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,12 +253,8 @@ def test_a_directory_whose_files_cannot_be_moved_is_as_before(
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", fail_at_results)
-    with (
-        pytest.raises(OSError, match="Input/output error") as caught,
-        output_directory(tmp_path) as new,
-    ):
-        for name in ("results.json", "queries.csv", "latency-cdf.png"):
-            (new / name).write_text("new")
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        write_new(tmp_path)
     assert caught.value.filename == str(tmp_path / "results.json")
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
         "results.json": "old",
