@@ -7,6 +7,7 @@ over, in a new process with nothing beside it; if that dies too, the job is lost
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import pickle
@@ -232,6 +233,8 @@ class _Worker:
             self.process.join()
         code = self.process.exitcode or 0
         self.process.close()
+        if code == errno.ENOMEM:
+            return Death("worker process ran out of memory")
         if code >= 0:
             return Death(f"worker process ended with exit code {code}")
         name = signal.Signals(-code).name
@@ -272,6 +275,8 @@ def _work(connection: Connection, lifeline: Connection) -> None:
             job = connection.recv()
             try:
                 answer = function(shared, job)
+            except MemoryError:
+                os._exit(errno.ENOMEM)  # as if the system had killed it
             except BaseException as error:
                 answer = _Raised(_portable(error))
 

@@ -32,6 +32,9 @@ import os, pathlib, signal, sim
 
 FOLDER = pathlib.Path(__file__).parent / "die"
 
+def fail(*args, **kwargs):
+    raise MemoryError
+
 class Mortal:
     '''Ends its process where a file says so, named after seed, number of operators, ``other``.'''
 
@@ -52,6 +55,9 @@ class Mortal:
                 raise RuntimeError("boom")
             if how == "exit":
                 os._exit(5)
+            if how == "memory":
+                sim.Simulation.apply = fail  # not in the scheduler's own code
+                return []
             os.kill(os.getpid(), signal.SIGKILL)
         return [sim.Allocation(operator, view.num_executors)
                 for query in view.queries for operator in query.schedulable]
@@ -126,13 +132,19 @@ def test_all_other_runs_are_as_without_the_death(order: Order) -> None:
     assert undisturbed.incomplete == []
     order.die(2)
     order.die(3, "one", how="exit")
+    order.die(0, "one", how="memory")
     comparison = run("fair", order.scheduler)
-    lost = [("test", order.scheduler, 2), ("test-1", order.scheduler, 3)]
+    lost = [
+        ("test", order.scheduler, 2),
+        ("test-1", order.scheduler, 0),
+        ("test-1", order.scheduler, 3),
+    ]
     expected = figures(undisturbed)
     assert figures(comparison) == {key: expected[key] for key in expected if key not in lost}
     assert [(e["trace"], e["scheduler"], e["seed"]) for e in comparison.incomplete] == lost
     assert [entry["reason"] for entry in comparison.incomplete] == [
         "worker process ended by SIGKILL, perhaps out of memory",
+        "worker process ran out of memory",
         "worker process ended with exit code 5",
     ]
     # The ratio is that of the seeds that are left.
