@@ -3,7 +3,7 @@
 from lsched.arrivals import Arrivals
 from lsched.compare import Case, Comparison, Outcome, compare
 from lsched.errors import OptionError, WorkerError
-from lsched.runner import Run
+from lsched.runner import Lost, Run
 from lsched.specs import parse_cluster, parse_seeds
 from lsched.statistics import Ratio
 from lsched.tune import Candidate, Tuning, tune
@@ -15,6 +15,7 @@ __all__ = [
     "Candidate",
     "Case",
     "Comparison",
+    "Lost",
     "OptionError",
     "Outcome",
     "Ratio",

@@ -85,9 +85,11 @@ def run(options: Options) -> None:
             workers=options.workers,
             progress=progress,
         )
-    if options.out is not None:
-        write_json(_document(tuning), options.out)
-    output_console().print(_table(tuning, options.scheduler))
+    try:
+        if options.out is not None:
+            write_json(_document(tuning), options.out)
+    finally:  # also where the disk is full
+        output_console().print(_table(tuning, options.scheduler))
     check_complete(tuning.comparison)
 
 
