@@ -86,7 +86,7 @@ def _exchange(earlier: list[Path], new: Path, old: Path, path: Path, last: str) 
     except BaseException:
         for file in arriving:
             if not file.exists():
-                (path / file.name).unlink()
+                (path / file.name).unlink(missing_ok=True)
         for file in sorted(old.iterdir(), key=lambda file: file.name == last):
             file.replace(path / file.name)
         raise
