@@ -94,7 +94,7 @@ def run(options: Options) -> None:
         from lsched.plots import save
         from lsched.plots.gantt import gantt
 
-        heading = f"{options.scheduler}: {trace.name}, {job.arrivals.label}, {options.cluster}"
+        heading = f"{trace.name}, {job.arrivals.label}, {options.cluster}"
         save(gantt(result, heading=heading), options.gantt)
     title = f"{options.scheduler} on {trace.name}, {job.arrivals.label}, seed {seed}"
     output_console().print(summary_table(title, summary, lower_bound_s))
