@@ -6,7 +6,8 @@ import csv
 import dataclasses
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import lsched
@@ -48,7 +49,7 @@ def query_rows(comparison: Comparison) -> Iterator[dict[str, object]]:
                         "arrivals": case.arrivals.label,
                         "scheduler": outcome.scheduler,
                         "seed": run.seed,
-                        **{name: getattr(query, name) for name in RECORD_FIELDS},
+                        **record_row(query),
                     }
 
 
@@ -59,15 +60,30 @@ def write_json(document: object, path: Path) -> None:
         out.write(b"\n")
 
 
-def write_csv(rows: Iterable[Mapping[str, object]], fields: Iterable[str], path: Path) -> None:
-    """Write rows as CSV with a header line, complete or not at all."""
+@contextmanager
+def csv_file(
+    fields: Iterable[str], path: Path
+) -> Iterator[Callable[[Mapping[str, object]], object]]:
+    """A function that writes one row as CSV, after a header line; complete or not at all."""
     with atomic_file(path) as raw:
         text = io.TextIOWrapper(raw, encoding="utf-8", newline="")
         writer = csv.DictWriter(text, tuple(fields), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        yield writer.writerow
         text.flush()
         text.detach()
+
+
+def write_csv(rows: Iterable[Mapping[str, object]], fields: Iterable[str], path: Path) -> None:
+    """Write rows as CSV with a header line, complete or not at all."""
+    with csv_file(fields, path) as write_row:
+        for row in rows:
+            write_row(row)
+
+
+def record_row(record: QueryRecord) -> dict[str, object]:
+    """A query's record as a row of ``RECORD_FIELDS``."""
+    return {name: getattr(record, name) for name in RECORD_FIELDS}
 
 
 def write_comparison(

@@ -35,7 +35,7 @@ from sim.view import ClusterView
 from sim.workload import FIRST, FRESH, REST
 from traces import Trace, TraceStream
 
-OnRecord = Callable[[QueryRecord], None]
+OnRecord = Callable[[QueryRecord], object]
 
 
 class Simulation:
@@ -53,14 +53,15 @@ class Simulation:
         seed: for the luck of work orders (R8).
         history: completed runs to start with; True starts with none, False hides history (R10).
         record_events: whether to keep the event log.
-        on_record: takes the record of each query that completes; None: ``records`` keeps them.
+        on_record: called with the record of each query as it completes.
+        keep_records: whether ``records`` has them.
 
     Raises:
         TypeError, ValueError: an argument is not what it must be, or the history is of other plans.
 
     Attributes:
         now_us: the current instant.
-        records: one per completed query, in order of completion, unless ``on_record`` takes them.
+        records: one per completed query, in order of completion, if they are kept.
         totals: sums over completed queries.
         events: the log, None unless it is recorded.
         num_schedules: scheduling events so far.
@@ -75,6 +76,7 @@ class Simulation:
         history: History | bool = True,
         record_events: bool = False,
         on_record: OnRecord | None = None,
+        keep_records: bool = True,
     ) -> None:
         if not isinstance(trace, Trace | TraceStream):
             raise TypeError(f"trace is {trace!r}, expected a Trace; traces.load() gives one")
@@ -87,7 +89,11 @@ class Simulation:
         self.history.check({plan.name: len(plan.operators) for plan in trace.plans})
         self.records: list[QueryRecord] = []
         self.totals = Totals()
-        self._on_record = on_record or self.records.append
+        self._record_takers: list[OnRecord] = [self.totals.add]
+        if keep_records:
+            self._record_takers.append(self.records.append)
+        if on_record is not None:
+            self._record_takers.append(on_record)
         self._executor_time_us = 0
         self._has_begun = False
         self.events: list[Event] | None = [] if record_events else None
@@ -343,8 +349,8 @@ class Simulation:
         observed_us = self.query_views.pop(active).observed_busy_us
         self.dispatcher.forget(slot)
         record = self.progress.complete_query(active, self.now_us, observed_us)
-        self.totals.add(record)
-        self._on_record(record)
+        for take in self._record_takers:
+            take(record)
         self._executor_time_us = self.availability.executor_time_us(self.now_us)
         if self.events is not None:
             self.events.append(Event(self.now_us, "complete", active.query.query_id))

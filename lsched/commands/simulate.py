@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 
-import numpy as np
-
-from lsched.commands.console import output_console
+from lsched.commands.console import output_console, progress_bar
 from lsched.commands.options import (
     NO_ARRIVAL_OPTIONS,
     ArrivalGroup,
@@ -17,17 +16,21 @@ from lsched.commands.options import (
     WholeNumber,
 )
 from lsched.output import check_output_files
-from lsched.report import RECORD_FIELDS, write_csv, write_json
-from lsched.runner import Job, Setting, simulate_job
+from lsched.report import RECORD_FIELDS, csv_file, record_row, write_csv, write_json
+from lsched.runner import blamed
 from lsched.specs import check_seeds, parse_cluster
 from lsched.tables import summary_table
-from sim import Event, make_scheduler
-from traces import load
+from sim import Event, QueryRecord, make_scheduler, simulate
+from traces import Trace, TraceStream, load, open_stream
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Run one scheduler once and show the figures of the run."""
+    """Run one scheduler once and show the figures of the run.
+
+    A replay of a whole trace needs memory for the queries in the system only, so traces may be
+    longer than memory.
+    """
 
     trace: TraceText
     """A shipped trace or a trace file."""
@@ -65,36 +68,59 @@ def run(options: Options) -> None:
         from lsched.plots import check_format
 
         check_format(options.gantt)
-    trace = load(options.trace)
-    setting = Setting((trace,), parse_cluster(options.cluster), options.history == "on")
+    arrivals, cluster = options.arrivals.arrivals(), parse_cluster(options.cluster)
     (seed,) = check_seeds([options.seed])
-    job = Job(0, options.arrivals.arrivals(), options.scheduler, seed)
     make_scheduler(options.scheduler, seed=seed)  # a mistake in it is not one of the run
-    has_events = options.events is not None or options.gantt is not None
-    result = simulate_job(setting, job, record_events=has_events)
+    trace: Trace | TraceStream
+    if arrivals.is_replay_of_all and options.gantt is None:
+        trace = open_stream(options.trace)
+    else:
+        trace = arrivals.of(load(options.trace), cluster, seed)
+    with ExitStack() as open_files:
+        progress = open_files.enter_context(progress_bar("simulating"))
+        write_row = None
+        if options.csv is not None:
+            write_row = open_files.enter_context(csv_file(RECORD_FIELDS, options.csv))
+        num_completed = 0
+
+        def note(record: QueryRecord) -> None:
+            nonlocal num_completed
+            num_completed += 1
+            if write_row is not None:
+                write_row(record_row(record))
+            progress(num_completed, trace.num_queries)
+
+        with blamed(trace.name, options.scheduler, seed):
+            result = simulate(
+                trace,
+                options.scheduler,
+                cluster=cluster,
+                seed=seed,
+                history=options.history == "on",
+                record_events=options.events is not None or options.gantt is not None,
+                on_record=note,
+                keep_records=options.gantt is not None,
+            )
     summary = result.summary()
-    lower_bound_s = float(np.mean([query.isolated_s for query in result.queries]))
+    lower_bound_s = result.totals.isolated_s / result.totals.num_queries
     if options.json is not None:
         document = {
             "trace": trace.name,
             "scheduler": options.scheduler,
             "seed": seed,
             "cluster": options.cluster,
-            "arrivals": job.arrivals.config(),
+            "arrivals": arrivals.config(),
             "lower_bound": {"mean_latency_s": lower_bound_s},
             **summary,
         }
         write_json(document, options.json)
-    if options.csv is not None:
-        rows = ({name: getattr(query, name) for name in RECORD_FIELDS} for query in result.queries)
-        write_csv(rows, RECORD_FIELDS, options.csv)
     if options.events is not None:
         write_csv((event._asdict() for event in result.events or ()), Event._fields, options.events)
     if options.gantt is not None:
         from lsched.plots import save
         from lsched.plots.gantt import gantt
 
-        heading = f"{trace.name}, {job.arrivals.label}, {options.cluster}"
+        heading = f"{trace.name}, {arrivals.label}, {options.cluster}"
         save(gantt(result, heading=heading), options.gantt)
-    title = f"{options.scheduler} on {trace.name}, {job.arrivals.label}, seed {seed}"
+    title = f"{options.scheduler} on {trace.name}, {arrivals.label}, seed {seed}"
     output_console().print(summary_table(title, summary, lower_bound_s))
