@@ -27,6 +27,7 @@ class ClusterView:
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
+        self._cluster = simulation.cluster.replace(outages=())
 
     @property
     def now_us(self) -> int:
@@ -35,8 +36,8 @@ class ClusterView:
 
     @property
     def cluster(self) -> Cluster:
-        """Its configuration."""
-        return self._simulation.cluster
+        """Its configuration, without the outages, which are the future."""
+        return self._cluster
 
     @property
     def num_executors(self) -> int:

@@ -195,6 +195,7 @@ def test_views_show_who_is_there_and_schedules_may_plan_for_all() -> None:
     seen = []
 
     def decide(view: sim.ClusterView) -> list[Allocation]:
+        assert view.cluster.outages == ()
         seen.append((view.now_us, view.num_executors, view.num_executors_on, view.num_free))
         (query,) = view.queries
         return [Allocation(each, view.cluster.num_executors) for each in query.schedulable]
