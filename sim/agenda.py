@@ -18,8 +18,8 @@ COMPLETION, CHANGE, ARRIVAL, TIMER = map(EventPriority, range(4))
 class Agenda:
     """Keeps the next arrival, the next change of executors, and the timer in the event queue.
 
-    simpy's events cannot be taken back. So a timer that is set again later does not get a new
-    event while an earlier one is still to ring; that one sets it again. Only a few are ever armed.
+    Taking an event back is slow. So a timer that is set again later does not get a new event while
+    an earlier one is still to ring; that one sets it again. Only a few are ever armed.
     """
 
     def __init__(
