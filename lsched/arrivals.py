@@ -70,6 +70,11 @@ class Arrivals:
         return self.load is not None or self.interval_s is not None or self.is_batch
 
     @property
+    def is_replay_of_all(self) -> bool:
+        """Whether a run has just the trace's own queries, all of them."""
+        return not self.is_drawn and self.part is None
+
+    @property
     def label(self) -> str:
         """A few words for tables and plots."""
         part = "" if self.part is None else f", {self.part} part by {self.split}"

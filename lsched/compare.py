@@ -16,7 +16,7 @@ from lsched.runner import Job, Lost, Progress, Run, Setting, run_all
 from lsched.specs import check_schedulers, check_seeds, parse_cluster
 from lsched.statistics import Ratio, paired_ratio
 from sim import PRESETS, Cluster, make_scheduler
-from sim.result import PERCENTILES
+from sim.totals import PERCENTILES
 from traces import Trace, load
 from traces.errors import did_you_mean
 

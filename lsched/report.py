@@ -7,7 +7,8 @@ import dataclasses
 import io
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +20,8 @@ from traces.output import atomic_file
 VERSION = 1
 RECORD_FIELDS = tuple(field.name for field in dataclasses.fields(QueryRecord))
 CASE_FIELDS = ("trace", "arrivals", "scheduler", "seed")
+
+WriteRow = Callable[[Mapping[str, object]], object]
 
 
 def results(
@@ -56,7 +59,7 @@ def query_rows(comparison: Comparison) -> Iterator[dict[str, object]]:
                         "arrivals": case.arrivals.label,
                         "scheduler": outcome.scheduler,
                         "seed": run.seed,
-                        **{name: getattr(query, name) for name in RECORD_FIELDS},
+                        **record_row(query),
                     }
 
 
@@ -73,6 +76,24 @@ def put_json(document: object, out: IO[bytes]) -> None:
     out.flush()
 
 
+@contextmanager
+def csv_file(fields: Iterable[str], path: Path) -> Iterator[WriteRow]:
+    """A function that writes one row as CSV, after a header line; complete or not at all."""
+    with atomic_file(path) as out, csv_rows(fields, out) as write_row:
+        yield write_row
+
+
+@contextmanager
+def csv_rows(fields: Iterable[str], out: IO[bytes]) -> Iterator[WriteRow]:
+    """A function that writes one row as CSV, after a header line."""
+    text = io.TextIOWrapper(out, encoding="utf-8", newline="")
+    writer = csv.DictWriter(text, tuple(fields), lineterminator="\n")
+    writer.writeheader()
+    yield writer.writerow
+    text.flush()
+    text.detach()
+
+
 def write_csv(rows: Iterable[Mapping[str, object]], fields: Iterable[str], path: Path) -> None:
     """Write rows as CSV with a header line, complete or not at all."""
     with atomic_file(path) as out:
@@ -81,12 +102,14 @@ def write_csv(rows: Iterable[Mapping[str, object]], fields: Iterable[str], path:
 
 def put_csv(rows: Iterable[Mapping[str, object]], fields: Iterable[str], out: IO[bytes]) -> None:
     """Write rows as CSV with a header line."""
-    text = io.TextIOWrapper(out, encoding="utf-8", newline="")
-    writer = csv.DictWriter(text, tuple(fields), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    text.flush()
-    text.detach()
+    with csv_rows(fields, out) as write_row:
+        for row in rows:
+            write_row(row)
+
+
+def record_row(record: QueryRecord) -> dict[str, object]:
+    """A query's record as a row of ``RECORD_FIELDS``."""
+    return {name: getattr(record, name) for name in RECORD_FIELDS}
 
 
 def write_comparison(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lsched.arrivals import Arrivals
@@ -117,7 +118,7 @@ def simulate_job(setting: Setting, job: Job, *, record_events: bool = False) -> 
         TraceError, InvalidSchedule, Stalled, UnknownScheduler, SchedulerError: as ``run_all``.
     """
     trace = setting.traces[job.trace]
-    try:
+    with blamed(trace.name, job.scheduler, job.seed):
         return simulate(
             job.arrivals.of(trace, setting.cluster, job.seed),
             job.scheduler,
@@ -126,8 +127,15 @@ def simulate_job(setting: Setting, job: Job, *, record_events: bool = False) -> 
             history=setting.has_history,
             record_events=record_events,
         )
+
+
+@contextmanager
+def blamed(trace: str, scheduler: str, seed: int) -> Iterator[None]:
+    """Errors that end a run say which run it was."""
+    try:
+        yield
     except RUN_ERRORS as error:
-        place = f"trace {trace.name!r}, scheduler {job.scheduler!r}, seed {job.seed}"
+        place = f"trace {trace!r}, scheduler {scheduler!r}, seed {seed}"
         raise type(error)(f"{place}: {error}") from error
 
 

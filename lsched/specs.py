@@ -6,8 +6,10 @@ import itertools
 import math
 import operator
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, get_type_hints
 
+from lsched.cluster_file import read_cluster
 from lsched.errors import OptionError
 from sim import Cluster, ClusterError, preset
 from sim.registry import split_text
@@ -70,15 +72,16 @@ def check_seeds(seeds: int | Iterable[int]) -> tuple[int, ...]:
 
 
 def parse_cluster(text: str) -> Cluster:
-    """A cluster from ``preset`` or ``preset:key=value+key=value``.
+    """A cluster from ``preset`` or ``path/to/file.toml``, also with ``:key=value+key=value``.
 
     ``none`` stands for an absent value, as in ``inmemory-32:memory_bytes=none``.
 
     Raises:
-        ClusterError: no such preset or key, or a value that the key cannot have.
+        ClusterError: no such preset, file or key, or a value that the key cannot have.
     """
     name, _, tail = text.partition(":")
-    cluster = preset(name.strip())
+    is_file = name.strip().endswith(".toml")
+    cluster = read_cluster(Path(name.strip())) if is_file else preset(name.strip())
     hints = get_type_hints(Cluster)
     changes: dict[str, object] = {}
     for part in filter(None, (part.strip() for part in tail.split("+"))):
@@ -92,6 +95,8 @@ def parse_cluster(text: str) -> Cluster:
                 f"cluster {text!r}: no key {key!r}, there are {', '.join(hints)}"
                 + did_you_mean(key, hints)
             )
+        if key == "outages":
+            raise ClusterError(f"cluster {text!r}: outages are given in a file, see docs/design.md")
         try:
             changes[key] = parse_value(value, hints[key])
         except ValueError as error:

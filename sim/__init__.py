@@ -4,6 +4,7 @@ from sim.cluster import PRESETS, Cluster, preset
 from sim.errors import ClusterError, InvalidSchedule, SchedulerError, Stalled, UnknownScheduler
 from sim.events import Event, digest
 from sim.history import History, PlanHistory
+from sim.outages import Outage
 from sim.registry import Scheduler, make_scheduler, register, scheduler_names
 from sim.result import QueryRecord, Result
 from sim.schedule import Allocation, Hold, Schedule
@@ -23,6 +24,7 @@ __all__ = [
     "Hold",
     "InvalidSchedule",
     "OperatorView",
+    "Outage",
     "PlanHistory",
     "QueryRecord",
     "QueryView",

@@ -1,4 +1,4 @@
-"""What is to come besides completions: arrivals in order, and the schedule's timer."""
+"""What is to come besides completions: arrivals, executors that come and go, the timer."""
 
 from __future__ import annotations
 
@@ -8,27 +8,33 @@ import simpy
 from simpy.events import EventPriority
 
 from sim.clock import Clock
+from sim.outages import Change
 from traces import Query
 
-COMPLETION, ARRIVAL, TIMER = EventPriority(0), EventPriority(1), EventPriority(2)
+COMPLETION, CHANGE, ARRIVAL, TIMER = map(EventPriority, range(4))
 """Priorities of events at one instant."""
 
 
 class Agenda:
-    """Keeps the next arrival and the timer in the event queue.
+    """Keeps the next arrival, the next change of executors, and the timer in the event queue.
 
-    simpy's events cannot be taken back. So a timer that is set again later does not get a new
-    event while an earlier one is still to ring; that one sets it again. Only a few are ever armed.
+    Taking an event back is slow. So a timer that is set again later does not get a new event while
+    an earlier one is still to ring; that one sets it again. Only a few are ever armed.
     """
 
-    def __init__(self, clock: Clock, queries: Iterable[Query]) -> None:
+    def __init__(
+        self, clock: Clock, queries: Iterable[Query], changes: Iterable[Change] = ()
+    ) -> None:
         self._clock = clock
         self._queries: Iterator[Query] = iter(queries)
         self._next = next(self._queries, None)
         self._timer_us: int | None = None
         self._armed_us: set[int] = set()
-        self._is_arrival_due = self._is_timer_due = False
+        self._changes: Iterator[Change] = iter(changes)
+        self._next_change = next(self._changes, None)
+        self._is_arrival_due = self._is_change_due = self._is_timer_due = False
         self._arm_arrival()
+        self._arm_change()
 
     @property
     def has_arrivals(self) -> bool:
@@ -39,6 +45,20 @@ class Agenda:
     def has_timer(self) -> bool:
         """Whether the timer is still to ring."""
         return self._timer_us is not None
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether any executor is still to leave or to join."""
+        return self._next_change is not None
+
+    def take_change(self) -> Change | None:
+        """The executors that leave and join at this instant, once."""
+        if not self._is_change_due:
+            return None
+        self._is_change_due = False
+        change, self._next_change = self._next_change, next(self._changes, None)
+        self._arm_change()
+        return change
 
     def set_timer(self, until_us: int | None) -> None:
         """Ring at a time, and not at the one set before."""
@@ -66,6 +86,13 @@ class Agenda:
     def _arm_arrival(self) -> None:
         if self._next is not None:
             self._arm(ARRIVAL, self._next.arrival_us, self._note_arrival)
+
+    def _arm_change(self) -> None:
+        if self._next_change is not None:
+            self._arm(CHANGE, self._next_change.time_us, self._note_change)
+
+    def _note_change(self, _: simpy.Event) -> None:
+        self._is_change_due = True
 
     def _note_arrival(self, _: simpy.Event) -> None:
         self._is_arrival_due = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heapq import heappop
+from heapq import heapify, heappop
 
 import simpy
 from simpy.core import Infinity, SimTime
@@ -24,3 +24,13 @@ class Clock(simpy.Environment):
         for callback in callbacks:
             callback(event)
         return queue[0][0] if queue else Infinity
+
+    def cancel(self, event: simpy.Event) -> SimTime:
+        """Take an event out of the queue; the time that it would have had."""
+        queue = self._queue
+        at = next(at for at, item in enumerate(queue) if item[3] is event)
+        time = queue[at][0]
+        queue[at] = queue[-1]
+        queue.pop()
+        heapify(queue)
+        return time

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sim.errors import ClusterError
+from sim.outages import Outage
 from traces.errors import did_you_mean
 
 MB = 1024**2
@@ -18,6 +19,8 @@ OPTIONAL = {
     "network_bytes_per_s",
     "cache_bytes",
     "memory_bytes",
+    "executor_mtbf_us",
+    "node_mtbf_us",
 }
 """Attributes that may be None: the feature is off."""
 
@@ -48,6 +51,10 @@ class Cluster:
         spill_bytes_per_s: disk bandwidth per node for state beyond the budget.
         max_spill_factor: most that spilling slows an operator down.
         use_profiles: whether recorded waves (by executor count) are used where a trace has them.
+        outages: when executors or nodes are not there, as planned.
+        executor_mtbf_us, node_mtbf_us: mean time until an executor, or a node with all of its
+            executors, fails at random; None: never.
+        mean_repair_us: mean time until what failed at random is back.
     """
 
     num_nodes: int = 1
@@ -67,6 +74,10 @@ class Cluster:
     spill_bytes_per_s: int = 2_500_000_000
     max_spill_factor: float = 3.0
     use_profiles: bool = True
+    outages: tuple[Outage, ...] = ()
+    executor_mtbf_us: int | None = None
+    node_mtbf_us: int | None = None
+    mean_repair_us: int = 60_000_000
 
     def __post_init__(self) -> None:
         if not isinstance(self.use_profiles, bool):
@@ -86,6 +97,9 @@ class Cluster:
         for name in ("cache_bytes", "memory_bytes"):
             self._check(name, 1, 10**18)
         self._check("max_spill_factor", 1.0, 100.0)
+        for name in ("executor_mtbf_us", "node_mtbf_us", "mean_repair_us"):
+            self._check(name, 1, 10**15)
+        self._check_outages()
 
     def _check(self, name: str, low: float, high: float) -> None:
         value = getattr(self, name)
@@ -97,6 +111,21 @@ class Cluster:
             raise ClusterError(f"{name} is {value!r}, expected a whole number")
         if not low <= value <= high:
             raise ClusterError(f"{name} is {value}, expected {low:,} to {high:,}")
+
+    def _check_outages(self) -> None:
+        if not isinstance(self.outages, tuple):
+            raise ClusterError(f"outages are {self.outages!r}, expected a tuple of Outage")
+        for at, outage in enumerate(self.outages):
+            if not isinstance(outage, Outage):
+                raise ClusterError(f"outages[{at}] is {outage!r}, expected an Outage")
+            for name, count in (("executors", self.num_executors), ("nodes", self.num_nodes)):
+                for index in getattr(outage, name):
+                    if isinstance(index, bool) or not isinstance(index, int):
+                        raise ClusterError(f"outages[{at}]: {name} has {index!r}, no whole number")
+                    if not 0 <= index < count:
+                        raise ClusterError(
+                            f"outages[{at}]: {name} has {index}, there are 0 to {count - 1}"
+                        )
 
     @property
     def num_executors(self) -> int:

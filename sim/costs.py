@@ -27,6 +27,7 @@ class CostModel:
 
     Attributes:
         is_plain: whether work orders take their base time, profiles apart.
+        is_contextual: whether it must be told who works where (``occupy`` and ``vacate``).
         num_busy_on: executors that work, per node.
         cached_bytes: state that running pipelines probe, per node.
     """
@@ -39,6 +40,7 @@ class CostModel:
             and cluster.cache_bytes is None
             and cluster.memory_bytes is None
         )
+        self.is_contextual = not self.is_plain or cluster.num_nodes > 1
         self.num_busy_on = [0] * cluster.num_nodes
         self.cached_bytes = [0] * cluster.num_nodes
         self._move_us = self._move_across_us = cluster.move_delay_us

@@ -85,6 +85,16 @@ class Dispatcher:
         if first < self.cursor:
             self.cursor = first
 
+    def join(self, executor: Executor) -> None:
+        """An executor that is new, and local to no query, is there (R13)."""
+        self.free[executor] = None
+
+    def leave(self, executor: Executor) -> None:
+        """A free executor is no longer there (R13)."""
+        del self.free[executor]
+        if executor.slot >= 0:
+            self._state.num_local_free[executor.slot] -= 1
+
     def place_for(self, slot: int) -> Entry | None:
         """Where an executor goes that alone just left the query in ``slot``, without holds.
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-EventKind = Literal["arrive", "schedule", "start", "finish", "complete"]
+if TYPE_CHECKING:
+    from sim.executor import Executor
+
+EventKind = Literal["arrive", "schedule", "start", "finish", "lose", "complete", "leave", "join"]
 
 
 class Event(NamedTuple):
@@ -14,9 +17,10 @@ class Event(NamedTuple):
 
     Attributes:
         time_us: when.
-        kind: ``arrive`` and ``complete`` of a query, ``schedule`` (a scheduling event), ``start``
-            and ``finish`` of a task.
-        query_id: the query, -1 for ``schedule``.
+        kind: ``arrive`` and ``complete`` of a query, ``schedule`` (a scheduling event), ``start``,
+            ``finish`` and ``lose`` (it will not finish) of a task, ``leave`` and ``join`` of an
+            executor.
+        query_id: the query, else -1.
         operator: index of the pipeline's root in its plan, else -1.
         task: index of the task in its pipeline, else -1.
         executor: index, else -1.
@@ -30,6 +34,20 @@ class Event(NamedTuple):
     task: int = -1
     executor: int = -1
     degree: int = 0
+
+
+def task_event(time_us: int, kind: EventKind, executor: Executor) -> Event:
+    """The line for what an executor runs."""
+    pipeline = executor.pipeline
+    return Event(
+        time_us,
+        kind,
+        pipeline.active.query.query_id,
+        executor.root - pipeline.active.base_slot,
+        executor.task,
+        executor.index,
+        len(pipeline.members),
+    )
 
 
 def digest(events: Iterable[Event]) -> str:

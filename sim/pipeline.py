@@ -8,6 +8,8 @@ a morsel-driven engine.
 
 from __future__ import annotations
 
+from bisect import insort
+
 from sim.memory import Grant
 from sim.state import ActiveQuery
 
@@ -63,12 +65,15 @@ class Pipeline:
         grants: what its members hold in memory.
         known: indices of executors that have worked on it; kept only where that matters.
         done_tasks: completed tasks in order of completion; None if there is only one member.
+        order: tasks in the order in which they are claimed, once one went back; None: by index.
         num_running_on: executors per node.
         tasks_on: completed tasks per node.
     """
 
     __slots__ = (
+        "_done_at_loss",
         "_done_us",
+        "_num_lost",
         "_num_summed",
         "active",
         "done_tasks",
@@ -78,6 +83,7 @@ class Pipeline:
         "known",
         "members",
         "num_running_on",
+        "order",
         "probed_bytes",
         "tasks_on",
         "times_us",
@@ -101,11 +107,31 @@ class Pipeline:
         self.probed_bytes = sum(member.probed_bytes for member in self.members)
         self.grants: list[Grant] = []
         self.done_tasks: list[int] | None = None if len(operators) == 1 else []
+        self.order: list[int] | None = None
         self._done_us = [0] * len(operators)
-        self._num_summed = 0
+        self._done_at_loss = self._num_lost = self._num_summed = 0
         self.known: set[int] = set()
         self.num_running_on = [0] * num_nodes
         self.tasks_on = [0] * num_nodes
+
+    def put_back(self, task: int, num_claimed: int) -> None:
+        """A claimed task will not complete; it is unclaimed again (R13).
+
+        Unclaimed tasks are claimed by index, the lowest first: ``order`` from its entry number
+        ``num_claimed`` on, where that counts claimed tasks after this one went back.
+        """
+        if self.order is None:
+            self.order = list(range(len(self.fused_us)))
+            self.times_us = None
+        del self.order[num_claimed]
+        insort(self.order, task, lo=num_claimed)
+
+    def count_loss(self, num_done: int) -> int:
+        """One more task is lost; how many that is since the last one completed."""
+        if num_done != self._done_at_loss:
+            self._done_at_loss, self._num_lost = num_done, 0
+        self._num_lost += 1
+        return self._num_lost
 
     def observed_share(self, operator: int) -> float:
         """Share of a member in the base work of the tasks done so far; one member has all of it.

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from sim.bounds import isolated_bound_us
 from sim.cluster import Cluster
 from sim.costs import CostModel
+from sim.errors import Stalled
 from sim.executor import Executor
 from sim.history import History
 from sim.memory import Memory
@@ -16,7 +17,10 @@ from sim.pipeline import Pipeline
 from sim.result import QueryRecord
 from sim.state import ActiveQuery, State
 from sim.workload import CompiledPlan
-from traces import Query, Trace
+from traces import Query, Trace, TraceStream
+
+MAX_LOSSES = 10_000
+"""Lost tasks of a pipeline, with none completed between them, that count as stalled."""
 
 
 class Progress:
@@ -27,7 +31,12 @@ class Progress:
     """
 
     def __init__(
-        self, trace: Trace, cluster: Cluster, seed: int, state: State, history: History
+        self,
+        trace: Trace | TraceStream,
+        cluster: Cluster,
+        seed: int,
+        state: State,
+        history: History,
     ) -> None:
         self.state = state
         self.memory = Memory(cluster)
@@ -66,6 +75,35 @@ class Progress:
         for grant in pipeline.grants:
             done, total = self.state.num_done[executor.root] + 1, len(pipeline.fused_us)
             self.memory.grow(grant, node, done, total)
+
+    def lose_task(self, executor: Executor, spent_us: int) -> None:
+        """What an executor runs will not complete: its task is unclaimed again (R13).
+
+        ``spent_us`` is the executor time that went into it, its delay included.
+
+        Raises:
+            Stalled: the pipeline has lost ``MAX_LOSSES`` tasks since it completed one.
+        """
+        state, root, pipeline = self.state, executor.root, executor.pipeline
+        if pipeline.count_loss(state.num_done[root]) > MAX_LOSSES:
+            raise Stalled(
+                f"query {pipeline.active.query.query_id} ({pipeline.active.query.plan}) lost "
+                f"{MAX_LOSSES:,} work orders and completed none; executors do not stay as long "
+                "as its work orders take"
+            )
+        if self.costs.is_contextual:
+            self.costs.vacate(executor)
+        state.next_task[root] -= 1
+        state.num_held[executor.slot] -= 1
+        state.is_dry_noted[root] = 0
+        pipeline.put_back(executor.task, state.next_task[root])
+        pipeline.active.lost_us += spent_us
+        pipeline.active.delay_us -= executor.delay_us
+
+    def forget_executor(self, index: int) -> None:
+        """An executor has left; it comes back as one that has worked on nothing."""
+        for pipeline in self.pipelines.values():
+            pipeline.known.discard(index)
 
     def complete_pipeline(self, root: int) -> ActiveQuery:
         """All tasks are done: free what it made unnecessary, ready what waited for it."""

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from sim.cluster import Cluster
 from sim.events import Event
 from sim.history import History
 from sim.state import ActiveQuery
+from sim.totals import Totals
 
 US_PER_S = 1_000_000
-PERCENTILES = (50, 90, 95, 99)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +25,7 @@ class QueryRecord:
         slowdown: latency ÷ that bound, at least 1.
         work_s: executor time of its work orders.
         delay_s: executor time of moves and warm-ups.
+        lost_s: executor time that went into work orders that were lost (R13).
     """
 
     query_id: int
@@ -43,6 +42,7 @@ class QueryRecord:
     slowdown: float
     work_s: float
     delay_s: float
+    lost_s: float
     num_work_orders: int
 
     @classmethod
@@ -64,6 +64,7 @@ class QueryRecord:
             slowdown=latency_us / active.isolated_us,
             work_s=busy_us / US_PER_S,
             delay_s=active.delay_us / US_PER_S,
+            lost_s=active.lost_us / US_PER_S,
             num_work_orders=sum(active.num_work_orders),
         )
 
@@ -74,7 +75,10 @@ class Result:
 
     Attributes:
         scheduler, trace, seed, cluster: what was run.
-        queries: one record per query, in order of completion.
+        queries: one record per query, in order of completion; none where they were passed on.
+        totals: sums over all queries.
+        executor_time_s: executor time that there was from the first arrival to the last
+            completion: makespan × executors, where they all stay.
         num_schedules: scheduling events.
         schedule_s: wall-clock seconds spent in the scheduler.
         wall_s: wall-clock seconds of the whole run.
@@ -88,6 +92,8 @@ class Result:
     seed: int
     cluster: Cluster
     queries: Sequence[QueryRecord]
+    totals: Totals
+    executor_time_s: float
     num_schedules: int
     schedule_s: float
     wall_s: float
@@ -97,25 +103,18 @@ class Result:
 
     def summary(self) -> dict[str, float]:
         """Figures over all queries: latencies, slowdown, makespan, utilization, costs."""
-        latencies = np.array([query.latency_s for query in self.queries])
-        first = min(query.arrival_s for query in self.queries)
-        makespan = max(query.completion_s for query in self.queries) - first
-        busy = sum(query.work_s + query.delay_s for query in self.queries)
-        percentiles = np.percentile(latencies, PERCENTILES)
+        totals, count = self.totals, self.totals.num_queries
         return {
-            "mean_latency_s": float(latencies.mean()),
-            **{
-                f"p{percentile}_latency_s": float(value)
-                for percentile, value in zip(PERCENTILES, percentiles, strict=True)
-            },
-            "mean_slowdown": float(np.mean([query.slowdown for query in self.queries])),
-            "mean_queueing_s": float(np.mean([query.queueing_s for query in self.queries])),
-            "makespan_s": makespan,
-            "utilization": busy / (makespan * self.cluster.num_executors),
-            "work_s": sum(query.work_s for query in self.queries),
+            **totals.latency_figures(),
+            "mean_slowdown": totals.slowdown / count,
+            "mean_queueing_s": totals.queueing_s / count,
+            "makespan_s": totals.makespan_s,
+            "utilization": totals.busy_s / self.executor_time_s,
+            "work_s": totals.work_s,
+            "lost_s": totals.lost_s,
             "peak_memory_bytes": self.peak_memory_bytes,
-            "num_queries": len(self.queries),
-            "num_work_orders": sum(query.num_work_orders for query in self.queries),
+            "num_queries": count,
+            "num_work_orders": totals.num_work_orders,
             "num_schedules": self.num_schedules,
             "mean_schedule_us": self.schedule_s / max(self.num_schedules, 1) * US_PER_S,
             "wall_s": self.wall_s,

@@ -12,29 +12,34 @@ from sim.errors import InvalidSchedule, SchedulerError
 from sim.history import History
 from sim.registry import Scheduler, make_scheduler, scheduler_name
 from sim.result import Result
-from sim.simulation import Simulation
+from sim.simulation import OnRecord, Simulation
 from sim.view import ClairvoyantView
-from traces import Trace
+from traces import Trace, TraceStream
 
 
 def simulate(
-    trace: Trace,
+    trace: Trace | TraceStream,
     scheduler: str | Scheduler,
     *,
     cluster: Cluster | str | None = None,
     seed: int = 0,
     history: History | bool = True,
     record_events: bool = False,
+    on_record: OnRecord | None = None,
+    keep_records: bool = True,
 ) -> Result:
     """Replay ``trace`` on ``cluster`` under ``scheduler``.
 
     Args:
-        trace: plans and queries.
+        trace: plans and queries. Those of a stream are taken as they arrive.
         scheduler: a name with parameters (``"srpt:size=history"``) or an object with ``decide``.
         cluster: a cluster or a preset's name; default: one node, 8 executors, no overheads.
         seed: for the luck of work orders, and for schedulers that draw.
         history: completed runs to start with; True starts with none, False hides history.
         record_events: whether to keep the event log.
+        on_record: called with the record of each query as it completes.
+        keep_records: whether the result has them. Without, and with a stream, memory is needed for
+            the queries in the system, and eight bytes for each that has completed.
 
     Raises:
         InvalidSchedule, Stalled, UnknownScheduler: see there.
@@ -45,7 +50,13 @@ def simulate(
     if isinstance(cluster, str):
         cluster = preset(cluster)
     simulation = Simulation(
-        trace, cluster or Cluster(), seed, history=history, record_events=record_events
+        trace,
+        cluster or Cluster(),
+        seed,
+        history=history,
+        record_events=record_events,
+        on_record=on_record,
+        keep_records=keep_records,
     )
     clairvoyant = ClairvoyantView(simulation) if getattr(policy, "is_clairvoyant", False) else None
     schedule_s = 0.0

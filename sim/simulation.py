@@ -1,38 +1,41 @@
 """The simulation: a clock, instants, scheduling events (rules R2, R5, R6).
 
-One instant is atomic: first everything that completes, then arrivals, then at most one scheduling
-event, then free executors are given away, then the durations of what they start are fixed, so all
-that start together see the same cluster. simpy is the clock and the event queue; executors are
-re-armed events with a callback, because a process per work order is four times slower.
+One instant is atomic: first everything that completes, then executors leave and join, then
+arrivals, then at most one scheduling event, then free executors are given away, then the durations
+of what they start are fixed, so all that start together see the same cluster. simpy is the clock
+and the event queue; executors are re-armed events with a callback, because a process per work order
+is four times slower.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from simpy.core import Infinity
 
 from sim.agenda import COMPLETION, Agenda
+from sim.availability import Availability
 from sim.clock import Clock
 from sim.cluster import Cluster
 from sim.dispatcher import Dispatcher, Entry
-from sim.errors import Stalled
-from sim.events import Event
+from sim.events import Event, EventKind, task_event
 from sim.executor import Executor
 from sim.history import History
 from sim.legality import checked_entries
+from sim.outages import changes
+from sim.patience import Patience
 from sim.progress import Progress
 from sim.query_view import QueryView
-from sim.result import QueryRecord, Result
+from sim.result import US_PER_S, QueryRecord, Result
 from sim.schedule import Allocation, Schedule
 from sim.state import ActiveQuery, State
+from sim.totals import Totals
 from sim.view import ClusterView
 from sim.workload import FIRST, FRESH, REST
-from traces import Trace
+from traces import Trace, TraceStream
 
-MAX_IDLE_TIMERS = 10_000
-"""Timers in a row with nothing running and nothing to come that count as stalled."""
+OnRecord = Callable[[QueryRecord], object]
 
 
 class Simulation:
@@ -44,32 +47,38 @@ class Simulation:
         ...     simulation.apply(scheduler.decide(view))
 
     Args:
-        trace: what to run.
+        trace: what to run. The queries of a stream are taken as they arrive, so that a run needs
+            memory for those in the system only.
         cluster: what to run it on.
         seed: for the luck of work orders (R8).
         history: completed runs to start with; True starts with none, False hides history (R10).
         record_events: whether to keep the event log.
+        on_record: called with the record of each query as it completes.
+        keep_records: whether ``records`` has them.
 
     Raises:
         TypeError, ValueError: an argument is not what it must be, or the history is of other plans.
 
     Attributes:
         now_us: the current instant.
-        records: one per completed query, in order of completion.
+        records: one per completed query, in order of completion, if they are kept.
+        totals: sums over completed queries.
         events: the log, None unless it is recorded.
         num_schedules: scheduling events so far.
     """
 
     def __init__(
         self,
-        trace: Trace,
+        trace: Trace | TraceStream,
         cluster: Cluster,
         seed: int = 0,
         *,
         history: History | bool = True,
         record_events: bool = False,
+        on_record: OnRecord | None = None,
+        keep_records: bool = True,
     ) -> None:
-        if not isinstance(trace, Trace):
+        if not isinstance(trace, Trace | TraceStream):
             raise TypeError(f"trace is {trace!r}, expected a Trace; traces.load() gives one")
         if not isinstance(cluster, Cluster):
             raise TypeError(f"cluster is {cluster!r}, expected a Cluster; sim.preset() gives one")
@@ -79,6 +88,14 @@ class Simulation:
         self.history = history.copy() if isinstance(history, History) else History({}, history)
         self.history.check({plan.name: len(plan.operators) for plan in trace.plans})
         self.records: list[QueryRecord] = []
+        self.totals = Totals()
+        self._record_takers: list[OnRecord] = [self.totals.add]
+        if keep_records:
+            self._record_takers.append(self.records.append)
+        if on_record is not None:
+            self._record_takers.append(on_record)
+        self._executor_time_us = 0
+        self._has_begun = False
         self.events: list[Event] | None = [] if record_events else None
         self.num_schedules = self.now_us = 0
         self.state = State()
@@ -92,15 +109,18 @@ class Simulation:
             for index in range(cluster.num_executors)
         ]
         self.dispatcher = Dispatcher(self.state, self.executors)
+        self.availability = Availability(
+            cluster, self.executors, self._clock, self.dispatcher, self.progress, self.events
+        )
         self.query_views: dict[ActiveQuery, QueryView] = {}
         self.view = ClusterView(self)
         self._is_sticky = cluster.release == "pipeline"
         self._is_tracked = cluster.memory_bytes is not None or cluster.num_nodes > 1
-        self._is_contextual = self._is_tracked or not self.progress.costs.is_plain
+        self._is_contextual = self.progress.costs.is_contextual
         self._going_on: list[Executor] = []
-        self._num_idle_timers = 0
+        self._patience = Patience(self.state)
         self._is_awaiting = False
-        self._agenda = Agenda(self._clock, trace.queries)
+        self._agenda = Agenda(self._clock, trace.queries, changes(cluster, seed))
 
     def next_event(self) -> ClusterView | None:
         """Run to the next scheduling event; None when every query has completed.
@@ -150,6 +170,8 @@ class Simulation:
             seed=self.seed,
             cluster=self.cluster,
             queries=self.records,
+            totals=self.totals,
+            executor_time_s=self._executor_time_us / US_PER_S,
             num_schedules=self.num_schedules,
             schedule_s=schedule_s,
             wall_s=wall_s,
@@ -162,10 +184,16 @@ class Simulation:
         """Whether anything is to come that matters; raises Stalled if queries wait for nothing."""
         if self._agenda.has_arrivals:
             return True
-        is_idle = len(self.dispatcher.free) == len(self.executors)
-        if is_idle and self.state.active and not self._agenda.has_timer:
-            raise Stalled(self._stall_message())
+        is_more_to_come = self._agenda.has_timer or self._agenda.has_changes
+        if self.state.active and not is_more_to_come and self._is_idle():
+            is_empty = self.availability.num_executors == 0
+            why = "no executor is there" if is_empty else "the scheduler has scheduled nothing"
+            raise self._patience.stalled(self.now_us, why)
         return bool(self.state.active)
+
+    def _is_idle(self) -> bool:
+        """Whether no executor runs anything."""
+        return len(self.dispatcher.free) == self.availability.num_executors
 
     def _advance(self) -> bool:
         """Run to the next instant that may be a scheduling event; False at the end.
@@ -222,6 +250,8 @@ class Simulation:
                         pipeline.done_tasks.append(executor.task)
                     if goes_on:
                         next_task[root] = task + 1
+                        if pipeline.order is not None:
+                            task = pipeline.order[task]
                         executor.task, executor.wave, executor.delay_us = task, REST, 0
                     else:
                         num_held[slot] -= 1
@@ -257,18 +287,25 @@ class Simulation:
         return False
 
     def _settle(self) -> bool:
-        """Count what has completed and arrived at this instant; whether to ask for a schedule."""
+        """Count what has completed, changed and arrived now; whether to ask for a schedule."""
         is_event = bool(self._finished) and self._settle_finished()
+        if (change := self._agenda.take_change()) is not None:
+            self.availability.apply(change, self._going_on)
+            self._note_idle()
+            is_event = True
         for query in self._agenda.arrivals():
+            if not self._has_begun:
+                self._has_begun = True
+                self.availability.begin(self.now_us)
             active = self.progress.admit(query)
             self.query_views[active] = QueryView(self, active)
             if self.events is not None:
                 self.events.append(Event(self.now_us, "arrive", query.query_id))
             is_event = True
         if self._agenda.take_timer():
-            self._note_idle_timer()
+            self._note_idle()
             is_event = True
-        return is_event and bool(self.state.active)
+        return is_event and bool(self.state.active) and self.availability.num_executors > 0
 
     def _settle_finished(self) -> bool:
         state, progress = self.state, self.progress
@@ -311,7 +348,10 @@ class Simulation:
         active = self.state.active[slot]
         observed_us = self.query_views.pop(active).observed_busy_us
         self.dispatcher.forget(slot)
-        self.records.append(self.progress.complete_query(active, self.now_us, observed_us))
+        record = self.progress.complete_query(active, self.now_us, observed_us)
+        for take in self._record_takers:
+            take(record)
+        self._executor_time_us = self.availability.executor_time_us(self.now_us)
         if self.events is not None:
             self.events.append(Event(self.now_us, "complete", active.query.query_id))
 
@@ -322,7 +362,7 @@ class Simulation:
         if self.dispatcher.free:
             started += self.dispatcher.assign(self._claim)
         if started:
-            self._num_idle_timers = 0
+            self._patience.note_start()
         events, num_held, schedule = self.events, self.state.num_held, self._schedule
         for executor in started:
             pipeline = executor.pipeline
@@ -353,41 +393,19 @@ class Simulation:
                 executor.slot, executor.wave = slot, FRESH
             if not pipeline.is_plain:
                 pipeline.known.add(executor.index)
-            executor.root, executor.pipeline, executor.task = root, pipeline, task
+            executor.root, executor.pipeline = root, pipeline
+            executor.task = task if pipeline.order is None else pipeline.order[task]
             task += 1
             if self._is_contextual:
                 self.progress.costs.occupy(executor)
         state.next_task[root] = task
         state.num_held[slot] += len(executors)
 
-    def _note_idle_timer(self) -> None:
-        """A timer has rung; raise if that is all that will ever happen."""
-        is_idle = len(self.dispatcher.free) == len(self.executors)
-        is_over = is_idle and not self._agenda.has_arrivals
-        self._num_idle_timers = self._num_idle_timers + 1 if is_over else 0
-        if self._num_idle_timers > MAX_IDLE_TIMERS:
-            raise Stalled(self._stall_message())
+    def _note_idle(self) -> None:
+        """Something has happened that starts nothing; raise if no more than that ever will."""
+        if self._is_idle() and self.state.active and not self._agenda.has_arrivals:
+            self._patience.note_idle(self.now_us)
 
-    def _stall_message(self) -> str:
-        waiting = [str(active.query.query_id) for active in self.state.active.values()]
-        shown = ", ".join(waiting[:5]) + (", …" if len(waiting) > 5 else "")
-        return (
-            f"at {self.now_us} µs {len(waiting)} queries (query_id {shown}) are left, but nothing "
-            "runs, nothing will arrive, and the scheduler has scheduled nothing"
-            + (f", {MAX_IDLE_TIMERS:,} timers in a row" if self._num_idle_timers else "")
-        )
-
-    def _log_task(self, time_us: int, kind: str, executor: Executor) -> None:
-        pipeline = executor.pipeline
+    def _log_task(self, time_us: int, kind: EventKind, executor: Executor) -> None:
         assert self.events is not None
-        self.events.append(
-            Event(
-                time_us,
-                kind,  # type: ignore[arg-type]
-                pipeline.active.query.query_id,
-                executor.root - pipeline.active.base_slot,
-                executor.task,
-                executor.index,
-                len(pipeline.members),
-            )
-        )
+        self.events.append(task_event(time_us, kind, executor))

@@ -40,6 +40,7 @@ class ActiveQuery:
         est_work_order_us: per operator, estimated mean time of this cluster's work orders.
         byte_factors: per operator, by how much bytes are scaled.
         nodes: bit set of nodes where it has run.
+        delay_us, lost_us: executor time of moves and warm-ups, and of tasks that were lost.
     """
 
     __slots__ = (
@@ -52,6 +53,7 @@ class ActiveQuery:
         "est_work_order_us",
         "is_active",
         "isolated_us",
+        "lost_us",
         "nodes",
         "num_incomplete",
         "num_recorded",
@@ -89,6 +91,7 @@ class ActiveQuery:
         self.slot = self.base_slot = -1
         self.isolated_us = 0.0
         self.delay_us = 0
+        self.lost_us = 0
 
     def state_bytes(self, operator: int) -> int:
         """True bytes of state that an operator holds once it is built."""

@@ -27,6 +27,7 @@ class ClusterView:
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
+        self._cluster = simulation.cluster.replace(outages=())
 
     @property
     def now_us(self) -> int:
@@ -35,13 +36,18 @@ class ClusterView:
 
     @property
     def cluster(self) -> Cluster:
-        """Its configuration."""
-        return self._simulation.cluster
+        """Its configuration, without the outages, which are the future."""
+        return self._cluster
 
     @property
     def num_executors(self) -> int:
-        """Executors in the cluster."""
-        return self._simulation.cluster.num_executors
+        """Executors that are there now, at least 1; ``cluster`` has how many can be (R13)."""
+        return self._simulation.availability.num_executors
+
+    @property
+    def num_executors_on(self) -> list[int]:
+        """Executors that are there now, per node."""
+        return list(self._simulation.availability.num_executors_on)
 
     @property
     def num_free(self) -> int:
@@ -86,9 +92,14 @@ class ClairvoyantView(ClusterView):
             if root < 0:
                 total += sums[-1]
                 continue
-            num_tasks = state.num_tasks[root]
-            total += sums[-1] - sums[state.next_task[root] * count // num_tasks]
-            for task in (executor.task for executor in running if executor.root == root):
+            num_tasks, claimed = state.num_tasks[root], state.next_task[root]
+            tasks = [executor.task for executor in running if executor.root == root]
+            order = simulation.progress.pipelines[root].order
+            if order is None:
+                total += sums[-1] - sums[claimed * count // num_tasks]
+            else:
+                tasks += order[claimed:]
+            for task in tasks:
                 high, low = (task + 1) * count // num_tasks, task * count // num_tasks
                 total += sums[high] - sums[low]
         return total

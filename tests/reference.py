@@ -38,7 +38,8 @@ class Decision:
 
 @dataclass
 class Task:
-    """One task: what, where, when. ``finished`` is its place among all that ended, if it has."""
+    """One task: what, where, when. ``finished`` is when in order it ended, if it has; ``stay``
+    counts how often its executor had joined when it started."""
 
     query_id: int
     root: int
@@ -49,6 +50,8 @@ class Task:
     delay_us: int
     duration_us: int = 0
     finished: int | None = None
+    is_lost: bool = False
+    stay: int = 0
 
     @property
     def end_us(self) -> int:
@@ -84,6 +87,10 @@ class Reference:
         self.log: list[Line] = []
         self.snapshots: list[Any] = []
         self.reached: set[str] = set()
+        self.there = set(range(cluster.num_executors))
+        self.stays = dict.fromkeys(self.there, 0)
+        self.free_since = {e: e - cluster.num_executors for e in self.there}
+        self.num_noted = 0  # of completions and joins, to know what was first
 
     def run(self) -> None:
         """Replay until every query is complete."""
@@ -92,19 +99,26 @@ class Reference:
             self._instant()
 
     def _next_instant(self) -> int:
-        coming = [task.end_us for task in self.tasks if task.finished is None]
+        coming = [task.end_us for task in self._running()]
+        coming += [
+            time_us
+            for outage in self.cluster.outages
+            for time_us in (outage.from_us, outage.until_us)
+            if time_us is not None and (time_us > self.now_us or not self.log)
+        ]
         coming += [q.arrival_us for i, q in self.queries.items() if i not in self.arrived]
         if self.schedule.until_us is not None:
             coming.append(self.schedule.until_us)
+        coming = [time_us for time_us in coming if time_us >= self.now_us]
         assert coming, "stalled"
         return min(coming)
 
     def _instant(self) -> None:
         """Completions, arrivals, at most one scheduling event, assignment, durations (R2)."""
         starting: list[Task] = []
-        ending = [t for t in self.tasks if t.finished is None and t.end_us == self.now_us]
+        ending = [task for task in self._running() if task.end_us == self.now_us]
         for task in ending:
-            task.finished = sum(other.finished is not None for other in self.tasks)
+            task.finished = self.free_since[task.executor] = self._note()
             self._write("finish", task)
         if len(ending) > 1:
             self.reached.add("completions at one instant")
@@ -129,6 +143,7 @@ class Reference:
                 self.dry_noted.add(key)
                 is_event = True
                 self.reached.add("pipeline ran dry")
+        is_event |= self._come_and_go(starting)
         for query_id, query in self.queries.items():
             if query_id not in self.arrived and query.arrival_us == self.now_us:
                 self.arrived.append(query_id)
@@ -140,7 +155,9 @@ class Reference:
             self.schedule.until_us = None
             is_event = True
             self.reached.add("timer")
-        if is_event and self._in_system():
+        if is_event and self._in_system() and not self.there:
+            self.reached.add("nobody there")
+        if is_event and self._in_system() and self.there:
             self.log.append((self.now_us, "schedule", -1, -1, -1, -1, 0))
             self.snapshots.append(self.snapshot())
             self.schedule = next(self.decisions)
@@ -151,6 +168,44 @@ class Reference:
         for task in starting:
             task.duration_us = self._duration_us(task)
             self._write("start", task)
+
+    # Who is there (R13)
+
+    def _come_and_go(self, starting: list[Task]) -> bool:
+        """Executors leave, which loses what they run, and join; whether any did."""
+        there = {e for e in range(self.cluster.num_executors) if not self._is_out(e)}
+        leaving, joining = sorted(self.there - there), sorted(there - self.there)
+        for executor in leaving:
+            for task in [task for task in self._running() if task.executor == executor]:
+                self.dry_noted.discard((task.query_id, task.root))
+                if task in starting:  # it would have started now
+                    starting.remove(task)
+                    self.tasks.remove(task)
+                    self.reached.add("task not even started")
+                else:
+                    task.is_lost = True
+                    self._write("lose", task)
+                    self.reached.add("task lost")
+            self.log.append((self.now_us, "leave", -1, -1, -1, executor, 0))
+        for executor in joining:
+            self.free_since[executor] = self._note()
+            self.stays[executor] += 1
+            self.log.append((self.now_us, "join", -1, -1, -1, executor, 0))
+            self.reached.add("joined")
+        self.there = there
+        return bool(leaving or joining)
+
+    def _is_out(self, executor: int) -> bool:
+        return any(
+            (executor in outage.executors or self._node(executor) in outage.nodes)
+            and outage.from_us <= self.now_us
+            and (outage.until_us is None or self.now_us < outage.until_us)
+            for outage in self.cluster.outages
+        )
+
+    def _note(self) -> int:
+        self.num_noted += 1
+        return self.num_noted
 
     # Who gets an executor (R4, R5)
 
@@ -195,15 +250,9 @@ class Reference:
         return num_local <= self.schedule.holds.get(home, 0)
 
     def _free(self) -> list[int]:
-        """Free executors, by when they became free; those that never ran first, by index."""
-        since: dict[int, int] = {}
-        for executor in range(self.cluster.num_executors):
-            last = self._last_task(executor)
-            if last is None:
-                since[executor] = executor - self.cluster.num_executors
-            elif last.finished is not None:
-                since[executor] = last.finished
-        return sorted(since, key=lambda executor: since[executor])
+        """Free executors, by when they became free or joined; those that never ran by index."""
+        busy = {task.executor for task in self._running()}
+        return sorted(self.there - busy, key=lambda executor: self.free_since[executor])
 
     def _home(self, executor: int) -> int | None:
         """The query an executor is local to: that of its last task, while it is in the system."""
@@ -215,10 +264,15 @@ class Reference:
         if last is None or last.query_id != query_id:
             wave, delay = "fresh", self._move_us(query_id, root, executor)
         else:
-            seen = {task.executor for task in self._tasks_of(query_id, root)}
-            wave, delay = ("rest" if executor in seen else "first"), 0
-        index = len(self._tasks_of(query_id, root))
+            seen = [t for t in self._tasks_of(query_id, root) if t.executor == executor]
+            is_known = any(task.stay == self.stays[executor] for task in seen)
+            wave, delay = ("rest" if is_known else "first"), 0
+        claimed = {task.index for task in self._tasks_of(query_id, root)}
+        index = min(set(range(self._count(query_id, root))) - claimed)
+        if index < len(claimed):
+            self.reached.add("lost task again")
         task = Task(query_id, root, index, executor, self.now_us, wave, delay)
+        task.stay = self.stays[executor]
         self.tasks.append(task)
         return task
 
@@ -259,11 +313,17 @@ class Reference:
         return math.ceil(recorded / self.cluster.work_orders_per_batch)
 
     def _tasks_of(self, query_id: int, root: int) -> list[Task]:
-        return [task for task in self.tasks if (task.query_id, task.root) == (query_id, root)]
+        """Those that run or are done."""
+        return [
+            task
+            for task in self.tasks
+            if (task.query_id, task.root) == (query_id, root) and not task.is_lost
+        ]
 
     def _last_task(self, executor: int) -> Task | None:
+        """Of its present stay."""
         mine = [task for task in self.tasks if task.executor == executor]
-        return mine[-1] if mine else None
+        return mine[-1] if mine and mine[-1].stay == self.stays[executor] else None
 
     def _unclaimed(self, query_id: int, root: int) -> int:
         return self._count(query_id, root) - len(self._tasks_of(query_id, root))
@@ -296,7 +356,7 @@ class Reference:
         return [e.consumer for e in self.plans[query_id].edges if e.producer == operator]
 
     def _running(self) -> list[Task]:
-        return [task for task in self.tasks if task.finished is None]
+        return [task for task in self.tasks if task.finished is None and not task.is_lost]
 
     def _num_held(self, query_id: int) -> int:
         return sum(task.query_id == query_id for task in self._running())
@@ -526,6 +586,7 @@ class Reference:
         has_budget = self.cluster.memory_bytes is not None
         return (
             self.now_us,
+            len(self.there),
             len(free),
             [
                 (

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from sim import Allocation, Cluster, ClusterView, Hold, QueryView, Schedule
+from sim import Allocation, Cluster, ClusterView, Hold, Outage, QueryView, Schedule
 from traces import KINDS, Edge, Operator, Plan, Query, Trace, Wave
 
 TIME_US = st.integers(1, 60)
@@ -92,15 +92,33 @@ def traces(draw: st.DrawFn, max_queries: int = 5, with_waves: bool = True) -> Tr
 
 
 @st.composite
+def outages(draw: st.DrawFn, num_nodes: int, per_node: int) -> tuple[Outage, ...]:
+    """Up to four; executor 0 always comes back, so that every run can end."""
+    found = []
+    for _ in range(draw(st.integers(0, 4))):
+        executors = draw(st.sets(st.integers(0, num_nodes * per_node - 1), max_size=3))
+        nodes = draw(st.sets(st.integers(0, num_nodes - 1), min_size=not executors, max_size=1))
+        from_us = draw(st.sampled_from([0, 5, 17, 20, 40, 41, 90]))
+        until_us = draw(st.none() | st.sampled_from([20, 41, 60, 130, 300]))
+        if until_us is None and (0 in executors or 0 in nodes):
+            until_us = 150
+        if until_us is not None and until_us <= from_us:
+            until_us = from_us + 25
+        found.append(Outage(from_us, until_us, tuple(executors), tuple(nodes)))
+    return tuple(found)
+
+
+@st.composite
 def clusters(draw: st.DrawFn) -> Cluster:
     """A small cluster with each feature on or off."""
+    num_nodes, per_node = draw(st.integers(1, 3)), draw(st.integers(1, 3))
 
     def maybe(value: object, otherwise: object = None) -> object:
         return value if draw(st.booleans()) else otherwise
 
     return Cluster(
-        num_nodes=draw(st.integers(1, 3)),
-        executors_per_node=draw(st.integers(1, 3)),
+        num_nodes=num_nodes,
+        executors_per_node=per_node,
         release=draw(st.sampled_from(["work-order", "pipeline"])),
         move_delay_us=maybe(13, 0),  # type: ignore[arg-type]
         move_across_delay_us=maybe(29),  # type: ignore[arg-type]
@@ -115,6 +133,7 @@ def clusters(draw: st.DrawFn) -> Cluster:
         memory_bytes=maybe(draw(st.sampled_from([1_500, 6_000, 10**9]))),  # type: ignore[arg-type]
         spill_bytes_per_s=draw(st.sampled_from([30_000_000, 300_000_000])),
         use_profiles=draw(st.integers(0, 4)) > 0,
+        outages=draw(outages(num_nodes, per_node)) if draw(st.booleans()) else (),
     )
 
 

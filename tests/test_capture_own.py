@@ -91,7 +91,7 @@ WRONG: dict[str, tuple[str, bytes, str]] = {
     "nothing": ("x.sql", b"-- only a comment", "no query in"),
     "writes": ("x.sql", b"CREATE TABLE t(i INT); SELECT 1", r"x\.sql: .*read-only"),
     "not text": ("x.sql", b"SELECT '\xff'", r"x\.sql: not UTF-8"),
-    "too long": ("x.sql", b"-- " + b"x" * (1 << 20), r"x\.sql: more than"),
+    "too long": ("x.sql", b"-- " + b"x" * (1 << 20), r"x\.sql: larger than"),
     "dynamic pivot": ("x.sql", b"PIVOT items ON name USING count(*)", r"x\.sql: a PIVOT"),
 }
 

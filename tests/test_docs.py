@@ -11,6 +11,7 @@ import pytest
 
 import sim
 import traces
+from lsched import parse_cluster
 from lsched.cli import GROUPS
 from sim.registry import scheduler_class
 from traces.model import Trace
@@ -87,6 +88,15 @@ def test_the_annotated_trace_is_a_trace(tmp_path: Path) -> None:
     trace = traces.load(file)
     assert isinstance(trace, Trace)
     assert sim.simulate(trace, "fifo").summary()["num_queries"] == 1
+
+
+def test_the_cluster_file_is_a_cluster(tmp_path: Path) -> None:
+    (text,) = [b for path in DOCUMENTS for b in blocks(path, "toml") if "[[outages]]" in b]
+    file = tmp_path / "cluster.toml"
+    file.write_text(text)
+    cluster = parse_cluster(str(file))
+    assert len(cluster.outages) == 3
+    assert cluster.node_mtbf_us == 3_600_000_000
 
 
 def test_links_lead_to_files() -> None:

@@ -22,11 +22,11 @@ from lsched.plots import (
     save,
     write_plots,
 )
-from lsched.plots.gantt import Interval, busy_intervals, readable_window
+from lsched.plots.gantt import Interval, absences, busy_intervals, readable_window
 from lsched.plots.series import mean_in_system, round_up
 from lsched.plots.style import tick_values
 from lsched.statistics import mean_interval
-from sim import Cluster, Event, simulate
+from sim import Cluster, Event, Outage, simulate
 from traces import Trace
 
 SMALL = Cluster(executors_per_node=2)
@@ -267,3 +267,20 @@ def test_names_that_look_like_formulas_are_drawn_as_they_are(tmp_path: Path) -> 
     odd = trace(*[plan(op(5_000), name=name) for name in ("$^_$", "_x", "a\nb")])
     comparison = compare(msgspec.structs.replace(odd, name="$x$"), ["fair", "fifo"], seeds=2)
     assert write_plots(comparison, tmp_path)
+
+
+def test_gantt_shows_who_is_away_and_what_was_lost() -> None:
+    cluster = SMALL.replace(
+        outages=(Outage(0, 30, executors=(0,)), Outage(1_000, None, executors=(1,)))
+    )
+    result = simulate(small_trace(), "fair", cluster=cluster, record_events=True)
+    assert result.events is not None
+    end_us = result.events[-1].time_us
+    assert absences(result.events, end_us) == [(0, 0, 30), (1, 1_000, end_us)]
+    lost = [event for event in result.events if event.kind == "lose"]
+    ends = {(i.executor, i.end_us) for i in busy_intervals(result.events)}
+    assert lost
+    assert {(event.executor, event.time_us) for event in lost} <= ends
+    figure = gantt(result)
+    assert sum(bar.get_hatch() is not None for bar in figure.axes[0].patches) == 2
+    assert "hatched: not there" in title(figure)

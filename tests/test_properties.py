@@ -70,8 +70,10 @@ def test_every_work_order_runs_once_after_its_inputs_and_no_executor_does_two_th
     ran: dict[tuple[int, int], list[int]] = defaultdict(list)
     began: dict[tuple[int, int], int] = {}
     running: dict[int, tuple[int, int, int]] = {}
+    there = set(range(cluster.num_executors))
     in_system: set[int] = set()
     ended = dict.fromkeys(queries, 0)
+    lost: list[Event] = []
     last_us = 0
     for event in log(simulation):
         assert event.time_us >= last_us
@@ -82,6 +84,7 @@ def test_every_work_order_runs_once_after_its_inputs_and_no_executor_does_two_th
             in_system.add(query_id)
         elif event.kind == "start":
             assert query_id in in_system
+            assert event.executor in there
             assert event.executor not in running
             running[event.executor] = (query_id, event.operator, event.task)
             pipeline = members(plans[query_id], event)
@@ -98,6 +101,15 @@ def test_every_work_order_runs_once_after_its_inputs_and_no_executor_does_two_th
                 ran[query_id, member] += work_orders(
                     num_tasks, event.task, counts[query_id][member]
                 )
+        elif event.kind == "lose":
+            assert running.pop(event.executor) == (query_id, event.operator, event.task)
+            lost.append(event)
+        elif event.kind == "leave":
+            there.remove(event.executor)
+            assert event.executor not in running
+        elif event.kind == "join":
+            assert event.executor not in there
+            there.add(event.executor)
         elif event.kind == "complete":
             in_system.remove(query_id)
             ended[query_id] = event.time_us
@@ -119,15 +131,23 @@ def test_busy_time_in_the_log_is_that_of_records_and_utilization(
     assert result.events is not None
     started: dict[int, int] = {}
     busy: dict[int, int] = defaultdict(int)
+    lost: dict[int, int] = defaultdict(int)
+    num_there, last_us, there_us = cluster.num_executors, trace.queries[0].arrival_us, 0
     for event in result.events:
+        there_us += num_there * max(event.time_us - last_us, 0)
+        last_us = max(event.time_us, last_us)
         if event.kind == "start":
             started[event.executor] = event.time_us
         elif event.kind == "finish":
             busy[event.query_id] += event.time_us - started.pop(event.executor)
+        elif event.kind == "lose":
+            lost[event.query_id] += event.time_us - started.pop(event.executor)
+        num_there += (event.kind == "join") - (event.kind == "leave")
     for record in result.queries:
         assert round((record.work_s + record.delay_s) * 1e6) == busy[record.query_id]
+        assert round(record.lost_s * 1e6) == lost[record.query_id]
     summary = result.summary()
-    expected = sum(busy.values()) / 1e6 / summary["makespan_s"] / cluster.num_executors
+    expected = (sum(busy.values()) + sum(lost.values())) / there_us
     assert summary["utilization"] == pytest.approx(expected)
     assert 0 < summary["utilization"] <= 1 + 1e-9
 
@@ -150,7 +170,7 @@ def test_counters_return_to_zero_and_slots_are_reused(
         simulation.apply(scheduler.decide(view))
     assert simulation.view.memory_used_bytes == [0] * cluster.num_nodes
     assert simulation.view.queries == []
-    assert simulation.view.num_free == cluster.num_executors
+    assert simulation.view.num_free == simulation.view.num_executors
     assert not simulation.state.active
     assert list(simulation.state.num_held) == [0] * len(simulation.state.num_held)
     assert simulation.progress.pipelines == {}
@@ -173,7 +193,7 @@ def test_limits_are_kept_at_every_assignment_by_engines_that_may_change_their_mi
     while True:
         view = simulation.next_event()
         for event in log(simulation)[seen:]:
-            if event.kind == "finish":
+            if event.kind == "finish" or event.kind == "lose":
                 held[event.query_id] -= 1
             elif event.kind == "start":
                 limits = [n for q, o, n in standing if (q, o) == (event.query_id, event.operator)]

@@ -25,14 +25,18 @@ MUST_REACH = {
     "first wave",
     "fresh wave",
     "hold",
+    "joined",
     "limit",
+    "lost task again",
     "near node first",
     "network",
+    "nobody there",
     "pipeline ran dry",
     "pipelined",
     "rest wave",
     "spill capped",
     "spilled",
+    "task lost",
     "timer",
     "warm-up in the profile",
     "wave interpolated",
@@ -59,6 +63,7 @@ def snapshot(view: ClusterView) -> Any:
     """Observable numbers, in the form of ``Reference.snapshot``."""
     return (
         view.now_us,
+        view.num_executors,
         view.num_free,
         [
             (

@@ -20,6 +20,7 @@ from strategies import traces as random_traces
 
 import traces
 from traces import Query, Trace, TraceError, TraceStream, Wave, batch_arrivals, poisson_arrivals
+from traces.model import QueryCheck
 
 EXAMPLE = Trace(
     name="example",
@@ -404,3 +405,36 @@ def test_instances_differ_log_normally_with_mean_one() -> None:
 def test_arrivals_that_cannot_be_are_refused(parameters: dict[str, Any], message: str) -> None:
     with pytest.raises(TraceError, match=message):
         poisson_arrivals(EXAMPLE, **{"num_queries": 10, "seed": 0, **parameters})
+
+
+def test_an_open_stream_gives_what_load_gives_and_the_same_errors(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl.gz")
+    stream = traces.open_stream(path)
+    assert (stream.name, stream.plans, stream.num_queries) == ("example", EXAMPLE.plans, 2)
+    assert stream.load() == EXAMPLE
+    plain = write(tmp_path / "a.jsonl")
+    lines = plain.read_bytes().splitlines(keepends=True)
+    plain.write_bytes(b"".join(lines[:-1]))
+    cut = traces.open_stream(plain)
+    queries = cut.queries
+    assert next(queries) == EXAMPLE.queries[0]
+    with pytest.raises(TraceError, match="1 queries, the header promises"):
+        next(queries)
+    plain.write_bytes(b"".join(lines[:1]) + b"{}\n")
+    with pytest.raises(TraceError, match=":2: "):
+        traces.open_stream(plain)
+
+
+def test_query_ids_are_checked_in_any_order() -> None:
+    check = QueryCheck({"p"})
+
+    def add(query_id: int) -> None:
+        check.add(Query(query_id=query_id, plan="p", arrival_us=0))
+
+    for query_id in range(1000):
+        add(query_id)
+    for query_id in (1007, 1001, 1000, 5_000):
+        add(query_id)
+    for query_id in (0, 999, 1000, 1001, 1007, 5_000):
+        with pytest.raises(ValueError, match="is there twice"):
+            add(query_id)

@@ -2,7 +2,7 @@
 
 from traces.arrivals import batch_arrivals, poisson_arrivals
 from traces.errors import TraceError
-from traces.files import load, read, shipped_names, write
+from traces.files import load, open_stream, read, shipped_names, write
 from traces.kinds import KINDS, Kind
 from traces.model import Edge, Operator, Plan, Query, Trace, Wave
 from traces.split import PARTS, Part, SplitBy, part_of, part_seeds
@@ -24,6 +24,7 @@ __all__ = [
     "Wave",
     "batch_arrivals",
     "load",
+    "open_stream",
     "part_of",
     "part_seeds",
     "poisson_arrivals",

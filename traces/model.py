@@ -310,7 +310,8 @@ class QueryCheck:
 
     def __init__(self, plan_names: set[str]) -> None:
         self._plan_names = plan_names
-        self._ids: set[int] = set()
+        self._next_id = 0  # all below have been seen, so that ids in order need no memory
+        self._later_ids: set[int] = set()
         self._templates: dict[str, str] = {}
         self._previous_us = 0
 
@@ -319,7 +320,7 @@ class QueryCheck:
         if query.plan not in self._plan_names:
             hint = did_you_mean(query.plan, self._plan_names)
             raise ValueError(f"plan: {query.plan!r} is not in this trace{hint}")
-        if query.query_id in self._ids:
+        if query.query_id < self._next_id or query.query_id in self._later_ids:
             raise ValueError(f"query_id: {query.query_id} is there twice")
         if query.arrival_us < self._previous_us:
             raise ValueError(
@@ -333,5 +334,8 @@ class QueryCheck:
                     f"template: {query.template!r} stood for plan {known!r} before, now for "
                     f"{query.plan!r}; a template has one plan"
                 )
-        self._ids.add(query.query_id)
+        self._later_ids.add(query.query_id)
+        while self._next_id in self._later_ids:
+            self._later_ids.remove(self._next_id)
+            self._next_id += 1
         self._previous_us = query.arrival_us

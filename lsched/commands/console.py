@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,8 +13,13 @@ from rich.console import Console
 from lsched.compare import Comparison
 from lsched.errors import IncompleteError, missing_runs
 from lsched.runner import Progress
+from lsched.tables import duration
 
 PIPED_WIDTH = 100
+BAR_EVERY_S = 0.1
+LINE_EVERY_S = 30.0
+WINDOW = 10
+"""Lines over which the speed is taken that the estimate of the time left rests on."""
 
 
 class _Output(Console):
@@ -29,10 +36,10 @@ def output_console() -> Console:
 
 
 @contextmanager
-def progress_bar(description: str) -> Iterator[Progress | None]:
-    """A progress bar on standard error; None where that is not a terminal."""
+def progress_bar(description: str) -> Iterator[Progress]:
+    """Progress on standard error: a bar on a terminal, else a line now and then."""
     if not sys.stderr.isatty():
-        yield None
+        yield ProgressLines(description)
         return
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
@@ -42,7 +49,46 @@ def progress_bar(description: str) -> Iterator[Progress | None]:
         *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
     ) as bar:
         task = bar.add_task(description, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        due_s = 0.0
+
+        def show(done: int, total: int) -> None:
+            nonlocal due_s
+            now_s = time.monotonic()
+            if now_s >= due_s or done == total:
+                due_s = now_s + BAR_EVERY_S
+                bar.update(task, completed=done, total=total)
+
+        yield show
+
+
+class ProgressLines:
+    """A line each half minute: how far it is, and how long it still takes at the recent speed.
+
+    What ends within half a minute says nothing.
+    """
+
+    def __init__(self, description: str) -> None:
+        self._description = description
+        now_s = time.monotonic()
+        self._due_s = now_s + LINE_EVERY_S
+        self._recent = deque([(now_s, 0)], maxlen=WINDOW)
+
+    def __call__(self, done: int, total: int) -> None:
+        """So many of so many are done."""
+        now_s = time.monotonic()
+        if now_s < self._due_s or done >= total:
+            return
+        self._due_s = now_s + LINE_EVERY_S
+        since_s, before = self._recent[0]
+        self._recent.append((now_s, done))
+        left = ""
+        if done > before:
+            left = f", about {duration((total - done) * (now_s - since_s) / (done - before))} left"
+        print(
+            f"{self._description}: {done:,} of {total:,} ({100 * done / total:.0f} %){left}",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def check_complete(comparison: Comparison) -> None:

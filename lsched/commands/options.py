@@ -49,7 +49,7 @@ ClusterText = Annotated[
     str,
     tyro.conf.arg(
         metavar="CLUSTER",
-        help="A preset (inmemory-32, warehouse-4x16, spark-50), with changes as in "
+        help="A preset (inmemory-32, warehouse-4x16, spark-50) or a file.toml, with changes as in "
         "inmemory-32:memory_bytes=4000000000+executors_per_node=16. The value none takes a "
         "limit away.",
     ),

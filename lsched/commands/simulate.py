@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
+from contextlib import ExitStack
 from dataclasses import dataclass
 
-import numpy as np
-
-from lsched.commands.console import output_console
+from lsched.commands.console import output_console, progress_bar
 from lsched.commands.options import (
     NO_ARRIVAL_OPTIONS,
     ArrivalGroup,
@@ -18,18 +16,22 @@ from lsched.commands.options import (
     WholeNumber,
 )
 from lsched.output import check_output_files
-from lsched.report import RECORD_FIELDS, put_csv, put_json
-from lsched.runner import Job, Setting, simulate_job
+from lsched.report import RECORD_FIELDS, csv_rows, put_csv, put_json, record_row
+from lsched.runner import blamed
 from lsched.specs import check_seeds, parse_cluster
 from lsched.tables import summary_table
-from sim import Event, make_scheduler
-from traces import load
+from sim import Cluster, Event, QueryRecord, Result, make_scheduler, simulate
+from traces import Trace, TraceStream, load, open_stream
 from traces.output import atomic_file
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Run one scheduler once and show the figures of the run."""
+    """Run one scheduler once and show the figures of the run.
+
+    A replay of a whole trace needs memory for the queries in the system only, so traces may be
+    longer than memory.
+    """
 
     trace: TraceText
     """A shipped trace or a trace file."""
@@ -67,42 +69,70 @@ def run(options: Options) -> None:
         from lsched.plots import check_format
 
         check_format(options.gantt)
-    trace = load(options.trace)
-    setting = Setting((trace,), parse_cluster(options.cluster), options.history == "on")
+    arrivals, cluster = options.arrivals.arrivals(), parse_cluster(options.cluster)
     (seed,) = check_seeds([options.seed])
-    job = Job(0, options.arrivals.arrivals(), options.scheduler, seed)
     make_scheduler(options.scheduler, seed=seed)  # a mistake in it is not one of the run
-    has_events = options.events is not None or options.gantt is not None
-    result = simulate_job(setting, job, record_events=has_events)
-    summary = result.summary()
-    lower_bound_s = float(np.mean([query.isolated_s for query in result.queries]))
-    # Each is renamed to its final name when all are complete.
-    with contextlib.ExitStack() as files:
+    trace: Trace | TraceStream
+    if arrivals.is_replay_of_all and options.gantt is None:
+        trace = open_stream(options.trace)
+    else:
+        trace = arrivals.of(load(options.trace), cluster, seed)
+    with ExitStack() as files:  # each gets its final name when all are complete
+        result = _simulate(options, trace, cluster, seed, files)
+        summary = result.summary()
+        lower_bound_s = result.totals.isolated_s / result.totals.num_queries
         if options.json is not None:
             document = {
                 "trace": trace.name,
                 "scheduler": options.scheduler,
                 "seed": seed,
                 "cluster": options.cluster,
-                "arrivals": job.arrivals.config(),
+                "arrivals": arrivals.config(),
                 "lower_bound": {"mean_latency_s": lower_bound_s},
                 **summary,
             }
             put_json(document, files.enter_context(atomic_file(options.json)))
-        if options.csv is not None:
-            rows = (
-                {name: getattr(query, name) for name in RECORD_FIELDS} for query in result.queries
-            )
-            put_csv(rows, RECORD_FIELDS, files.enter_context(atomic_file(options.csv)))
         if options.events is not None:
             events = (event._asdict() for event in result.events or ())
             put_csv(events, Event._fields, files.enter_context(atomic_file(options.events)))
         if options.gantt is not None:
-            from lsched.plots import check_format, put
+            from lsched.plots import put
             from lsched.plots.gantt import gantt
 
-            heading = f"{options.scheduler}: {trace.name}, {job.arrivals.label}, {options.cluster}"
-            figure, kind = gantt(result, heading=heading), check_format(options.gantt)
-            put(figure, kind, files.enter_context(atomic_file(options.gantt)))
-    title = f"{options.scheduler} on {trace.name}, {job.arrivals.label}, seed {seed}"
+            heading = f"{trace.name}, {arrivals.label}, {options.cluster}"
+            out = files.enter_context(atomic_file(options.gantt))
+            put(gantt(result, heading=heading), check_format(options.gantt), out)
+    title = f"{options.scheduler} on {trace.name}, {arrivals.label}, seed {seed}"
     output_console().print(summary_table(title, summary, lower_bound_s))
+
+
+def _simulate(
+    options: Options, trace: Trace | TraceStream, cluster: Cluster, seed: int, files: ExitStack
+) -> Result:
+    """The run; rows of queries are written as they complete."""
+    with ExitStack() as running:
+        progress = running.enter_context(progress_bar("simulating"))
+        write_row = None
+        if options.csv is not None:
+            out = files.enter_context(atomic_file(options.csv))
+            write_row = running.enter_context(csv_rows(RECORD_FIELDS, out))
+        num_completed = 0
+
+        def note(record: QueryRecord) -> None:
+            nonlocal num_completed
+            num_completed += 1
+            if write_row is not None:
+                write_row(record_row(record))
+            progress(num_completed, trace.num_queries)
+
+        with blamed(trace.name, options.scheduler, seed):
+            return simulate(
+                trace,
+                options.scheduler,
+                cluster=cluster,
+                seed=seed,
+                history=options.history == "on",
+                record_events=options.events is not None or options.gantt is not None,
+                on_record=note,
+                keep_records=options.gantt is not None,
+            )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
@@ -33,6 +33,8 @@ WINDOW_QUERIES = 12
 """Queries that a window shows, about: more cannot be told apart."""
 MAX_EXECUTORS = 64
 """Rows that can be told apart; of more executors the first so many are shown."""
+ABSENT: dict[str, Any] = {"hatch": "/////", "edgecolor": "0.6", "linewidth": 0.0}
+"""Where an executor is not there."""
 MIN_LABEL_SHARE = 0.03
 """Part of the width that a bar must have to be labelled."""
 
@@ -53,13 +55,25 @@ def busy_intervals(events: Iterable[Event]) -> list[Interval]:
     for event in events:
         if event.kind == "start":
             running[event.executor] = (event.query_id, event.time_us)
-        elif event.kind == "finish":
+        elif event.kind in ("finish", "lose"):
             query_id, start_us = running.pop(event.executor)
             row = intervals.setdefault(event.executor, [])
             if row and row[-1].query_id == query_id and row[-1].end_us == start_us:
                 start_us = row.pop().start_us
             row.append(Interval(event.executor, query_id, start_us, event.time_us))
     return [interval for executor in sorted(intervals) for interval in intervals[executor]]
+
+
+def absences(events: Iterable[Event], end_us: int) -> list[tuple[int, int, int]]:
+    """Executor, start and end (µs) of each time that one is not there, up to ``end_us``."""
+    left: dict[int, int] = {}
+    found = []
+    for event in events:
+        if event.kind == "leave":
+            left[event.executor] = event.time_us
+        elif event.kind == "join":
+            found.append((event.executor, left.pop(event.executor), event.time_us))
+    return [*found, *((executor, from_us, end_us) for executor, from_us in left.items())]
 
 
 def readable_window(result: Result, num_queries: int = WINDOW_QUERIES) -> tuple[float, float]:
@@ -92,7 +106,7 @@ def query_colours(result: Result) -> dict[int, str]:
 
 
 def gantt(result: Result, window_s: tuple[float, float] | None = None, heading: str = "") -> Figure:
-    """One row per executor (the first 64), one colour per query; white is idle.
+    """One row per executor (the first 64), one colour per query; white is idle, hatched is away.
 
     Args:
         result: a run with its event log.
@@ -127,6 +141,10 @@ def gantt(result: Result, window_s: tuple[float, float] | None = None, heading: 
         plan = plans[query_id]
         text = plan if times_visible[plan] == 1 else f"{plan} #{query_id}"
         _label(figure, plain(text), intervals, (start_s, end_s), per_s)
+    for executor, left_us, back_us in absences(result.events, round(end_s * US_PER_S)):
+        if executor < num_rows:
+            left, width = (time_us / US_PER_S * per_s for time_us in (left_us, back_us - left_us))
+            axes.barh(executor, width, 0.9, left, facecolor="none", **ABSENT)
     axes.set_xlim(start_s * per_s, end_s * per_s)
     axes.set_ylim(num_rows - 0.4, -0.6)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -159,6 +177,8 @@ def _excerpt(result: Result, window_s: tuple[float, float], num_visible: int) ->
     parts.append(f"{of}{counted(total, 'query')}, labelled by plan")
     if result.cluster.num_executors > MAX_EXECUTORS:
         parts.append(f"only the first {MAX_EXECUTORS} of {result.cluster.num_executors} executors")
+    if any(event.kind == "leave" for event in result.events or ()):
+        parts.append("hatched: not there")
     return "; ".join(parts)
 
 

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from traces.errors import TraceError
-
-MAX_FILE_BYTES = 1 << 20
-"""Longest SQL file that is read; a larger one is data, not a query."""
+from traces.text_files import read_text
 
 
 @dataclass(frozen=True)
@@ -62,16 +60,7 @@ def read_sql_files(paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:
         TraceError: a file cannot be read, or a directory has none.
     """
     for file in _files(paths):
-        try:
-            with file.open("rb") as stream:
-                text = stream.read(MAX_FILE_BYTES + 1).decode("utf-8-sig")
-        except OSError as error:
-            raise TraceError(f"{file}: cannot be read ({error.strerror or error})") from None
-        except UnicodeDecodeError as error:
-            raise TraceError(f"{file}: not UTF-8 text ({error})") from None
-        if len(text) > MAX_FILE_BYTES:
-            raise TraceError(f"{file}: more than {MAX_FILE_BYTES} bytes; expected SQL statements")
-        yield file, text
+        yield file, read_text(file, "SQL statements")
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:

@@ -23,9 +23,9 @@ from traces.generate.fleet import Fleet
 from traces.generate.patterns import Pattern
 from traces.generate.span import Span, parse_start
 from traces.generate.tenants import MAX_COUNT, Tenants
+from traces.text_files import read_text
 
 MAX_DAYS = 366
-MAX_FILE_BYTES = 1 << 20
 CLASSES: dict[str, type[Struct]] = {
     "dashboard": Dashboard,
     "batch": Batch,
@@ -122,7 +122,7 @@ def read_config(name_or_path: str | os.PathLike[str]) -> Config:
         TraceError: naming file and field of the first thing that is wrong.
     """
     path = config_path(name_or_path)
-    text = _text(path)
+    text = read_text(path, "a configuration")
     try:
         raw = msgspec.toml.decode(text)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -169,20 +169,6 @@ def _beside(config: Path, name: str) -> str:
 
 def _directory() -> Path:
     return Path(str(resources.files("traces"))) / "data"
-
-
-def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise TraceError(f"{path}: cannot be read ({error.strerror or error})") from None
-    if len(content) > MAX_FILE_BYTES:
-        raise TraceError(f"{path}: larger than {MAX_FILE_BYTES:,} bytes; not a configuration")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise TraceError(f"{path}: not UTF-8 text ({error})") from None
 
 
 def _explained(message: str, raw: Any) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 import msgspec
 
 from traces.errors import TraceError
-from traces.files import UNREADABLE
 from traces.importers.cab_queries import UPDATE, UPDATE_TIME, Submission, plan_name
 from traces.importers.fleet import TRUST
 from traces.importers.table_files import file_start
 from traces.model import Trace
+from traces.reader import UNREADABLE
 
 DAY_MS = 86_400_000
 MAX_DAYS = 31

@@ -1,0 +1,41 @@
+"""When a simulation gets nowhere: nothing runs, nothing is to come (R6)."""
+
+from __future__ import annotations
+
+from sim.errors import Stalled
+from sim.state import State
+
+MAX_IDLE_EVENTS = 10_000
+"""Timers and changes of executors in a row that find nothing running and nobody to arrive."""
+
+
+class Patience:
+    """Counts events after which nothing runs, and says what is wrong."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._num_idle = 0
+
+    def note_start(self) -> None:
+        """Something has started."""
+        self._num_idle = 0
+
+    def note_idle(self, now_us: int) -> None:
+        """A timer has rung, or executors have come or gone: nothing runs, nothing will arrive.
+
+        Raises:
+            Stalled: that is all that ever happens.
+        """
+        self._num_idle += 1
+        if self._num_idle > MAX_IDLE_EVENTS:
+            often = f", {MAX_IDLE_EVENTS:,} times in a row"
+            raise self.stalled(now_us, "the scheduler has scheduled nothing" + often)
+
+    def stalled(self, now_us: int, why: str) -> Stalled:
+        """The error: which queries are left, and why."""
+        waiting = [str(active.query.query_id) for active in self._state.active.values()]
+        shown = ", ".join(waiting[:5]) + (", …" if len(waiting) > 5 else "")
+        return Stalled(
+            f"at {now_us} µs {len(waiting)} queries (query_id {shown}) are left, but nothing "
+            f"runs, nothing will arrive, and {why}"
+        )
