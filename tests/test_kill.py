@@ -112,9 +112,9 @@ def test_compare_into_what_an_earlier_run_left(
     ("command", "stride", "least"),
     [
         (f"{COMPARE} 2 --no-plots --out new/er/out", 1, 12),
-        (f"{COMPARE} 2 --out out", 12, 3),
-        ("describe t.jsonl --out out", 5, 3),
-        (SIMULATE, 2, 6),
+        (f"{COMPARE} 2 --out out", 40, 2),
+        ("describe t.jsonl --out out", 8, 2),
+        (SIMULATE, 3, 4),
         ("generate t.jsonl --load 0.5 --queries 40 --out x.jsonl.gz", 1, 3),
         ("generate t.jsonl --load 0.5 --queries 40 --out t.jsonl.gz", 1, 3),
         (
@@ -150,7 +150,7 @@ def test_capture_of_a_benchmark(tmp_path: Path) -> None:
 
 def compare_words(out: Path) -> list[str]:
     words = ["compare", "tpch", "--schedulers", "fifo,fair,srpt", "--load", "0.8"]
-    words += ["--queries", "30", "--seeds", "3", "--no-plots", "--workers", "2", "--out", str(out)]
+    words += ["--queries", "20", "--seeds", "3", "--no-plots", "--workers", "2", "--out", str(out)]
     return [*LSCHED, *words]
 
 
@@ -161,7 +161,7 @@ def test_compare_with_workers(tmp_path: Path) -> None:
     length_s = time.monotonic() - start
     expected = without_place(state(tmp_path))
     moments = random.Random(0)
-    for number in range(4):
+    for number in range(3):
         place = tmp_path / str(number)
         place.mkdir()
         process = subprocess.Popen(
