@@ -14,7 +14,8 @@ from lsched.errors import OptionError
 from lsched.runner import Job, Progress, Run, Setting, run_all
 from lsched.specs import check_schedulers, check_seeds, parse_cluster
 from lsched.statistics import Ratio, paired_ratio
-from sim import PRESETS, Cluster, make_scheduler
+from sim import PRESETS, Cluster, LowerBounds, make_scheduler
+from sim.bounds import METHODS, Method
 from sim.result import PERCENTILES
 from traces import Trace, load
 from traces.errors import did_you_mean
@@ -61,15 +62,39 @@ class Case:
     Attributes:
         trace: its name; distinct in a comparison.
         arrivals: how queries arrive.
-        lower_bound_s: mean over queries and seeds of the isolated lower bound (B1): no scheduler's
-            mean latency is below it.
+        bounds: one per seed, what no scheduler goes below.
         outcomes: by scheduler, in the order given.
     """
 
     trace: str
     arrivals: Arrivals
-    lower_bound_s: float
+    bounds: tuple[LowerBounds, ...]
     outcomes: Mapping[str, Outcome]
+
+    @property
+    def lower_bound_s(self) -> float:
+        """Mean over seeds of the bound on the mean latency."""
+        return float(np.mean([bound.mean_latency_s for bound in self.bounds]))
+
+    @property
+    def lower_bounds_s(self) -> np.ndarray:
+        """Bounds on single latencies, in increasing order, of all seeds together.
+
+        The k-th lowest latency is at least the k-th of them. Shapes: [seeds × queries].
+        """
+        return np.sort(np.concatenate([bound.latencies_s for bound in self.bounds]))
+
+    def lower_bound_figures(self) -> dict[str, float]:
+        """Bounds by the names that ``Outcome.figures`` has; of the makespan the mean over seeds."""
+        percentiles = np.percentile(self.lower_bounds_s, PERCENTILES)
+        return {
+            "mean_latency_s": self.lower_bound_s,
+            **{
+                f"p{percentile}_latency_s": float(value)
+                for percentile, value in zip(PERCENTILES, percentiles, strict=True)
+            },
+            "makespan_s": float(np.mean([bound.makespan_s for bound in self.bounds])),
+        }
 
     @property
     def label(self) -> str:
@@ -142,6 +167,7 @@ def compare(
     seeds: int | Iterable[int] = 10,
     history: bool = True,
     reference: str | None = None,
+    bounds: Method = "fast",
     workers: int = 1,
     progress: Progress | None = None,
 ) -> Comparison:
@@ -162,6 +188,7 @@ def compare(
         history: whether schedulers see completed runs.
         reference: the scheduler that ratios refer to; default ``fair`` if it is there, else the
             first.
+        bounds: how lower bounds are worked out, see ``sim.lower_bounds``.
         workers: processes. More than one need the caller's ``if __name__ == "__main__":``.
         progress: called after each run.
 
@@ -177,13 +204,15 @@ def compare(
     given = _listed("traces", traces, str | Path | Trace)
     _check_type("cluster", resolved, Cluster)
     _check_type("history", history, bool)
+    if bounds not in METHODS:
+        raise OptionError(f"bounds are {bounds!r}, expected {' or '.join(METHODS)}")
     loaded = [item if isinstance(item, Trace) else load(item) for item in given]
     clairvoyant = {
         name: bool(getattr(make_scheduler(name), "is_clairvoyant", False)) for name in names
     }
     setting = Setting(tuple(loaded), resolved, history)
     jobs = [
-        Job(trace, kind, name, seed)
+        Job(trace, kind, name, seed, bounds if name == reference else None)
         for trace in range(len(loaded))
         for kind in kinds
         for name in names
@@ -254,8 +283,8 @@ def _case(
         )
         for name, runs in by_name.items()
     }
-    isolated = [query.isolated_s for run in by_name[reference] for query in run.queries]
-    return Case(trace, arrivals, float(np.mean(isolated)), outcomes)
+    found = tuple(run.bounds for run in by_name[reference] if run.bounds is not None)
+    return Case(trace, arrivals, found, outcomes)
 
 
 def _figures(runs: Sequence[Run]) -> dict[str, float]:

@@ -12,6 +12,8 @@ from rich.text import Text
 
 from lsched.compare import Case, Outcome
 from lsched.statistics import Ratio
+from sim import LowerBounds
+from sim.bounds import BOUNDS
 
 CLAIRVOYANT_MARK = "†"
 CLAIRVOYANT_NOTE = f"{CLAIRVOYANT_MARK} clairvoyant: sees the true future; no real scheduler can."
@@ -160,7 +162,7 @@ def comparison_table(case: Case, reference: str, num_seeds: int, cluster_name: s
     return Group(table, *(Text(note, style="dim") for note in _notes(case, num_seeds, unit, per_s)))
 
 
-def summary_table(title: str, summary: dict[str, float], lower_bound_s: float) -> Table:
+def summary_table(title: str, summary: dict[str, float], lower_bound: LowerBounds) -> Table:
     """The figures of one run, one per line."""
     table = plain_table(title)
     table.add_column("figure")
@@ -180,7 +182,9 @@ def summary_table(title: str, summary: dict[str, float], lower_bound_s: float) -
             table.add_row("utilization", f"{100 * value:.1f}", "%")
         else:
             table.add_row(_words(key), number(value), "")
-    table.add_row("lower bound of the mean latency", number(lower_bound_s * per_s), unit)
+    mean_s, makespan_s = lower_bound.mean_latency_s, lower_bound.makespan_s
+    table.add_row("lower bound of the mean latency", number(mean_s * per_s), unit)
+    table.add_row("lower bound of the makespan", number(makespan_s), "s")
     return table
 
 
@@ -198,7 +202,7 @@ def _fixed(case: Case) -> set[str]:
 def _notes(case: Case, num_seeds: int, unit: str, per_s: float) -> list[str]:
     """Three lines at most."""
     limit = (
-        f"limit: {number(case.lower_bound_s * per_s)} {unit}, each query alone; "
+        f"limit: {number(case.lower_bound_s * per_s)} {unit}, {limit_text(case)}; "
         "busy %: with moves and warm-up"
     )
     if any(outcome.is_clairvoyant for outcome in case.outcomes.values()):
@@ -216,6 +220,12 @@ def _notes(case: Case, num_seeds: int, unit: str, per_s: float) -> list[str]:
         few = ""
     last = "; ".join(filter(None, (replay, few)))
     return [*notes, f"{last}."] if last else notes
+
+
+def limit_text(case: Case) -> str:
+    """Which bounds the limit on the mean latency comes from, over all seeds."""
+    names = [name for name in BOUNDS if any(bound.best == name for bound in case.bounds)]
+    return "bound " + " or ".join(BOUNDS[name] for name in names)
 
 
 def replay_note(case: Case) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from lsched.commands.console import output_console
 from lsched.commands.options import (
     NO_ARRIVAL_OPTIONS,
@@ -18,7 +16,7 @@ from lsched.commands.options import (
 )
 from lsched.output import check_output_files
 from lsched.report import RECORD_FIELDS, write_csv, write_json
-from lsched.runner import Job, Setting, simulate_job
+from lsched.runner import Job, Setting, bounds_of, simulate_job
 from lsched.specs import check_seeds, parse_cluster
 from lsched.tables import summary_table
 from sim import Event, make_scheduler
@@ -73,7 +71,7 @@ def run(options: Options) -> None:
     has_events = options.events is not None or options.gantt is not None
     result = simulate_job(setting, job, record_events=has_events)
     summary = result.summary()
-    lower_bound_s = float(np.mean([query.isolated_s for query in result.queries]))
+    lower_bound = bounds_of(setting, job, "fast")
     if options.json is not None:
         document = {
             "trace": trace.name,
@@ -81,7 +79,10 @@ def run(options: Options) -> None:
             "seed": seed,
             "cluster": options.cluster,
             "arrivals": job.arrivals.config(),
-            "lower_bound": {"mean_latency_s": lower_bound_s},
+            "lower_bound": {
+                "mean_latency_s": lower_bound.mean_latency_s,
+                "makespan_s": lower_bound.makespan_s,
+            },
             **summary,
         }
         write_json(document, options.json)
@@ -97,4 +98,4 @@ def run(options: Options) -> None:
         heading = f"{options.scheduler}: {trace.name}, {job.arrivals.label}, {options.cluster}"
         save(gantt(result, heading=heading), options.gantt)
     title = f"{options.scheduler} on {trace.name}, {job.arrivals.label}, seed {seed}"
-    output_console().print(summary_table(title, summary, lower_bound_s))
+    output_console().print(summary_table(title, summary, lower_bound))
