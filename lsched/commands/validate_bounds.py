@@ -22,7 +22,7 @@ from sim import Cluster, preset
 from sim.bounds import BOUNDS, Method
 
 OWN_FILE = re.compile(r"bounds\.(json|png|pdf|svg)")
-NUM_QUERIES = 200
+NUM_QUERIES = 100
 SCALE = 10.0
 CLUSTER = "inmemory-32"
 PLAIN = "32 executors, no overheads"

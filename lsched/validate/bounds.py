@@ -18,8 +18,10 @@ from sim.bounds import BOUNDS, Method
 
 MAKESPAN = "makespan"
 RULES = (
-    *("fair", "weighted-fair:alpha=-1", "stride", "srpt:size=history+share=2"),
-    *("oracle-srpt", "oracle-srpt:share=2"),
+    "fair",
+    "srpt:size=history+share=2",
+    "oracle-srpt",
+    "oracle-srpt:share=2",
 )
 """Schedulers of which the best counts. The limit knows the future, so clairvoyant ones may too."""
 

@@ -9,15 +9,21 @@ from traces import Edge, Operator, Plan, Query, Trace
 MAX_QUERIES = 4
 MAX_OPERATORS = 3
 MAX_WORK_ORDERS = 8
-"""Of all queries of a trace."""
 LONGEST_US = 30
 GAPS_US = (0, 0, 5, 15, 40)
 
 
-def tiny_instance(random: np.random.Generator) -> tuple[Trace, int]:
-    """A trace of two to four small queries, and two or three executors for it."""
+def tiny_instance(
+    random: np.random.Generator, max_work_orders: int = MAX_WORK_ORDERS
+) -> tuple[Trace, int]:
+    """A trace of two to four small queries, and two or three executors for it.
+
+    Args:
+        random: where everything is drawn from.
+        max_work_orders: of all queries together.
+    """
     num_queries = int(random.integers(2, MAX_QUERIES + 1))
-    left = MAX_WORK_ORDERS
+    left = max_work_orders
     plans, queries, now = [], [], 0
     for index in range(num_queries):
         most = left - (num_queries - 1 - index)  # each later query needs one

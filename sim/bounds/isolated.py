@@ -165,11 +165,12 @@ def _crowded_us(times_us: list[int], num_executors: int) -> int:
 
     Of the k·P + 1 longest, one of P executors runs k + 1: at least the k + 1 shortest of those.
     """
-    rounds = (len(times_us) - 1) // num_executors
-    if not 1 <= rounds < MAX_ROUNDS:
+    most = (len(times_us) - 1) // num_executors
+    if not 1 <= most < MAX_ROUNDS:
         return 0
-    longest = sorted(times_us, reverse=True)[: rounds * num_executors + 1]
-    return sum(longest[-rounds - 1 :])
+    longest = sorted(times_us, reverse=True)
+    sizes = range(1, most + 1)
+    return max(sum(longest[k * num_executors - k : k * num_executors + 1]) for k in sizes)
 
 
 def _least_times(active: ActiveQuery, operator: int) -> list[int]:
