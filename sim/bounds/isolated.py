@@ -12,28 +12,13 @@ MAX_ROUNDS = 4
 """Executors that run so many work orders each or more are close to evenly loaded."""
 
 
-class Run(NamedTuple):
-    """One way in which an operator may run: in a pipeline that starts at a certain root.
+Run = tuple[int, int, int, int, int, int, int]
+"""One way in which an operator may run: in a pipeline that starts at a certain root.
 
-    All are least values over what a scheduler may do, µs. A task is a step of the pipeline as far
-    as the operator.
-
-    Attributes:
-        start_us: arrival to the pipeline's start.
-        num_tasks: of the pipeline.
-        work_us, num_work_orders: of its operators.
-        task_us: of every task.
-        longest_us: of the longest task.
-        duration_us: of the pipeline.
-    """
-
-    start_us: int
-    num_tasks: int
-    work_us: int
-    num_work_orders: int
-    task_us: int
-    longest_us: int
-    duration_us: int
+Least values over what a scheduler may do, µs: arrival to the pipeline's start; its number of tasks;
+work and number of work orders of its operators so far; every task; the longest task; the whole. A
+plain tuple, as this is on the path of every query.
+"""
 
 
 class Shape(NamedTuple):
@@ -63,21 +48,22 @@ class Shape(NamedTuple):
         first h and its last q, so the latency is at least h + q + the least time for that work.
         """
         best = max(1, self.chain_us)
-        least_us, most_tail = self.speedup.least_us, max(self.tail_us)
-        order = sorted(range(len(self.work_us)), key=self.head_us.__getitem__, reverse=True)
-        work = count = 0
-        for at, operator in enumerate(order):
-            work += self.work_us[operator]
-            count += self.num_work_orders[operator]
-            head = self.head_us[operator]
-            if head + most_tail + least_us(work, count) <= best:
-                continue  # no choice of q helps
-            inner_work = inner_count = 0
-            for other in sorted(order[: at + 1], key=self.tail_us.__getitem__, reverse=True):
-                inner_work += self.work_us[other]
-                inner_count += self.num_work_orders[other]
-                tail = self.tail_us[other]
-                best = max(best, head + tail + least_us(inner_work, inner_count))
+        heads, tails = self.head_us, self.tail_us
+        works, counts = self.work_us, self.num_work_orders
+        least_us, rate = self.speedup.least_us, 1.0 / self.speedup.total
+        by_tail = sorted(range(len(works)), key=tails.__getitem__, reverse=True)
+        total = sum(works)
+        for head in sorted(set(heads)):
+            if head + tails[by_tail[0]] + total * rate + 1.0 <= best:
+                continue  # for speed, as below: nothing here can be more
+            work = count = 0
+            for operator in by_tail:
+                if heads[operator] >= head:
+                    work += works[operator]
+                    count += counts[operator]
+                    so_far = head + tails[operator]
+                    if so_far + work * rate + 1.0 > best:
+                        best = max(best, so_far + least_us(work, count))
         return best
 
 
@@ -95,38 +81,63 @@ def shape_of(active: ActiveQuery, cluster: Cluster) -> Shape:
 
     An operator is the root of a pipeline, and starts after all its producers, or runs in the
     pipeline of a producer whose only output is a non-breaking edge to it; then that pipeline
-    started after all its other producers.
+    started after all its other producers. Written out in one loop, as every query goes through it.
     """
     compiled, num_executors = active.compiled, cluster.num_executors
     speedups, best = speedups_of(
         compiled.contention, compiled.has_waves, cluster.coherency, num_executors
     )
     size = compiled.num_operators
-    works, counts, heads, ends, durations = ([0] * size for _ in range(5))
+    works, counts, heads, ends, durations, tails = ([0] * size for _ in range(6))
     runs: list[list[Run]] = [[] for _ in range(size)]
-    following = compiled.pipeline_next
+    following, rate = compiled.pipeline_next, 1.0 / best.total
     for operator in compiled.topological_order:
-        times, speedup = _least_times(active, operator), speedups[operator]
-        work, count, longest = sum(times), len(times), max(times)
+        times, least_us = _least_times(active, operator), speedups[operator].least_us
+        work, count, longest, least = sum(times), len(times), max(times), min(times)
         works[operator], counts[operator] = work, count
-        inputs = compiled.producers[operator]
-        ready = max([ends[producer] for producer in inputs], default=0)
+        duration = max(longest, least_us(work, count), _crowded_us(times, num_executors))
         num_tasks = active.num_work_orders[operator]
-        least = min(times)
-        duration = max(longest, speedup.least_us(work, count), _crowded_us(times, num_executors))
-        task = least * (count // num_tasks)
+        inputs = compiled.producers[operator]
+        start = max([ends[producer] for producer in inputs]) if inputs else 0
+        head, end, shortest = start, start + duration, duration
         mine = runs[operator]
-        mine.append(Run(ready, num_tasks, work, count, task, longest, duration))
+        mine.append(
+            (start, num_tasks, work, count, least * (count // num_tasks), longest, duration)
+        )
         for producer in inputs:
             if following[producer] != operator:
                 continue
-            others = max([ends[other] for other in inputs if other != producer], default=0)
+            others = [ends[other] for other in inputs if other != producer]
+            ready = max(others) if others else 0
             for run in runs[producer]:
-                mine.append(_extended(run, others, work, count, least, longest, duration, best))
-        heads[operator] = min([run.start_us for run in mine])
-        ends[operator] = min([run.start_us + run.duration_us for run in mine])
-        durations[operator] = min([run.duration_us for run in mine])
-    tails = [0] * size
+                start, num_tasks, run_work, run_count, task, run_longest, run_duration = run
+                # Of n work orders each of m tasks gets n ÷ m, rounded down or up.
+                share = least * (count // num_tasks)
+                run_longest = max(run_longest + share, task + longest)
+                run_work += work
+                run_count += count
+                task += share
+                if run_duration < duration:
+                    run_duration = duration
+                if run_duration < run_longest:
+                    run_duration = run_longest
+                rounds = -(-num_tasks // num_executors)
+                if run_duration < rounds * task:
+                    run_duration = rounds * task
+                if run_duration < run_work * rate + 1.0:
+                    run_duration = max(run_duration, best.least_us(run_work, run_count))
+                if start < ready:
+                    start = ready
+                mine.append(
+                    (start, num_tasks, run_work, run_count, task, run_longest, run_duration)
+                )
+                if start < head:
+                    head = start
+                if start + run_duration < end:
+                    end = start + run_duration
+                if run_duration < shortest:
+                    shortest = run_duration
+        heads[operator], ends[operator], durations[operator] = head, end, shortest
     for operator in reversed(compiled.topological_order):
         for consumer in compiled.consumers[operator]:
             tail = tails[consumer]
@@ -134,30 +145,6 @@ def shape_of(active: ActiveQuery, cluster: Cluster) -> Shape:
                 tail += durations[consumer]
             tails[operator] = max(tails[operator], tail)
     return Shape(works, counts, heads, tails, max(ends), best)
-
-
-def _extended(
-    run: Run,
-    others_us: int,
-    work_us: int,
-    num_work_orders: int,
-    least_us: int,
-    longest_us: int,
-    duration_us: int,
-    speedup: Speedup,
-) -> Run:
-    """A run with one more operator at its end, whose other producers end at ``others_us``."""
-    # Of n work orders each of m tasks gets n ÷ m, rounded down or up.
-    share = least_us * (num_work_orders // run.num_tasks)
-    work, count = run.work_us + work_us, run.num_work_orders + num_work_orders
-    task = run.task_us + share
-    longest = max(run.longest_us + share, run.task_us + longest_us)
-    rounds = -(-run.num_tasks // len(speedup.rates))
-    duration = max(
-        run.duration_us, duration_us, longest, rounds * task, speedup.least_us(work, count)
-    )
-    start = max(run.start_us, others_us)
-    return Run(start, run.num_tasks, work, count, task, longest, duration)
 
 
 def _crowded_us(times_us: list[int], num_executors: int) -> int:
@@ -168,9 +155,11 @@ def _crowded_us(times_us: list[int], num_executors: int) -> int:
     most = (len(times_us) - 1) // num_executors
     if not 1 <= most < MAX_ROUNDS:
         return 0
-    longest = sorted(times_us, reverse=True)
+    ordered = sorted(times_us, reverse=True)
+    if most == 1:
+        return ordered[num_executors - 1] + ordered[num_executors]
     sizes = range(1, most + 1)
-    return max(sum(longest[k * num_executors - k : k * num_executors + 1]) for k in sizes)
+    return max([sum(ordered[k * num_executors - k : k * num_executors + 1]) for k in sizes])
 
 
 def _least_times(active: ActiveQuery, operator: int) -> list[int]:
