@@ -123,6 +123,35 @@ def test_the_best_operator_sets_the_speedup_of_a_query() -> None:
     assert demand(the_plan, contention=0.1).shape.speedup.is_linear
 
 
+def test_executors_of_one_query_interfere_with_each_other() -> None:
+    # On one node of two the second begins beside one other: 1 + 0.8 × 0.5 × 1 ÷ 2 for scans.
+    the_plan = plan(op(*[100] * 300, kind="scan"))
+    expected = math.ceil((30_000 - 150) / (1 + 1 / 1.2))
+    assert isolated(the_plan, interference=0.5) == expected
+    # On two nodes of one each is alone.
+    assert isolated(the_plan, executors=1, num_nodes=2, interference=0.5) == 15_000
+    rates = speedup_of(0.0, 0.0, 6, 0.1, num_nodes=2).rates
+    assert rates == pytest.approx([1, 1, 1 / 1.1, 1 / 1.1, 1 / 1.2, 1 / 1.2])
+
+
+def test_interference_counts_as_more_work_on_the_pooled_machine() -> None:
+    # Of two executors the second runs at 1 ÷ (1 + 0.8 × 0.25): both do 1.8333 per unit of time.
+    scan = demand(plan(op(*[100] * 300, kind="scan")), interference=0.5)
+    assert scan.work_us == pytest.approx(30_000 * 2 / (1 + 1 / 1.2), rel=0.01)
+    assert scan.work_us <= 30_000 * 2 / (1 + 1 / 1.2)
+    # Kinds that suffer more count for more; together they are what two executors can do.
+    limit = op(*[100] * 300, kind="limit")
+    the_trace = trace(plan(op(*[100] * 300, kind="probe"), name="a"), plan(limit, name="b"))
+    cluster = Cluster(executors_per_node=2, interference=0.5)
+    probe, other = demands_of(the_trace, cluster, 0)
+    assert probe.work_us > other.work_us
+    fastest, slowest = 1 + 1 / 1.05, 1 + 1 / 1.25
+    assert 60_000 * 2 / fastest * 0.99 < probe.work_us + other.work_us < 60_000 * 2 / slowest
+    waves = (Wave(num_executors=1, rest=(100,)),)
+    recorded = demand(plan(op(100, count=300, kind="scan", waves=waves)), interference=0.5)
+    assert recorded.work_us == 30_000
+
+
 # B2
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from sim.bounds.interference import pooled_works
 from sim.bounds.isolated import Shape, shape_of
 from sim.cluster import Cluster
 from sim.state import ActiveQuery
@@ -17,7 +18,7 @@ class Demand(NamedTuple):
 
     Attributes:
         arrival_us: when it arrives.
-        work_us: its work, each work order at its smallest over contexts.
+        work_us: its work, as the pooled machine of bound B2 counts it.
         isolated_us: its bound B1.
         shape: where B1 comes from.
     """
@@ -31,11 +32,21 @@ class Demand(NamedTuple):
 def demands_of(trace: Trace, cluster: Cluster, seed: int) -> list[Demand]:
     """The queries of a trace in arrival order, with the times that they have on this seed."""
     compiled = {plan.name: CompiledPlan(plan, cluster) for plan in trace.plans}
-    demands = []
-    for query in trace.queries:
-        shape = shape_of(ActiveQuery(query, compiled[query.plan], seed), cluster)
-        demands.append(Demand(query.arrival_us, sum(shape.work_us), shape.isolated_us, shape))
-    return demands
+    shapes = [
+        shape_of(ActiveQuery(query, compiled[query.plan], seed), cluster) for query in trace.queries
+    ]
+    boundness = [
+        [
+            0.0 if waves else value
+            for value, waves in zip(plan.memory_boundness, plan.has_waves, strict=True)
+        ]
+        for plan in (compiled[query.plan] for query in trace.queries)
+    ]
+    works = pooled_works(shapes, boundness, cluster)
+    return [
+        Demand(query.arrival_us, work, shape.isolated_us, shape)
+        for query, work, shape in zip(trace.queries, works, shapes, strict=True)
+    ]
 
 
 def makespan_bound_us(demands: Sequence[Demand], num_executors: int) -> int:

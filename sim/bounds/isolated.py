@@ -85,7 +85,7 @@ def shape_of(active: ActiveQuery, cluster: Cluster) -> Shape:
     """
     compiled, num_executors = active.compiled, cluster.num_executors
     speedups, best = speedups_of(
-        compiled.contention, compiled.has_waves, cluster.coherency, num_executors
+        compiled.contention, compiled.memory_boundness, compiled.has_waves, cluster
     )
     size = compiled.num_operators
     works, counts, heads, ends, durations, tails = ([0] * size for _ in range(6))
