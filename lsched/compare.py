@@ -62,19 +62,19 @@ class Case:
     Attributes:
         trace: its name; distinct in a comparison.
         arrivals: how queries arrive.
-        bounds: one per seed, what no scheduler goes below.
+        bounds: by seed, what no scheduler goes below.
         outcomes: by scheduler, in the order given.
     """
 
     trace: str
     arrivals: Arrivals
-    bounds: tuple[LowerBounds, ...]
+    bounds: Mapping[int, LowerBounds]
     outcomes: Mapping[str, Outcome]
 
     @property
     def lower_bound_s(self) -> float:
         """Mean over seeds of the bound on the mean latency."""
-        return float(np.mean([bound.mean_latency_s for bound in self.bounds]))
+        return float(np.mean([bound.mean_latency_s for bound in self.bounds.values()]))
 
     @property
     def lower_bounds_s(self) -> np.ndarray:
@@ -82,7 +82,7 @@ class Case:
 
         The k-th lowest latency is at least the k-th of them. Shapes: [seeds × queries].
         """
-        return np.sort(np.concatenate([bound.latencies_s for bound in self.bounds]))
+        return np.sort(np.concatenate([bound.latencies_s for bound in self.bounds.values()]))
 
     def lower_bound_figures(self) -> dict[str, float]:
         """Bounds by the names that ``Outcome.figures`` has; of the makespan the mean over seeds."""
@@ -93,7 +93,7 @@ class Case:
                 f"p{percentile}_latency_s": float(value)
                 for percentile, value in zip(PERCENTILES, percentiles, strict=True)
             },
-            "makespan_s": float(np.mean([bound.makespan_s for bound in self.bounds])),
+            "makespan_s": float(np.mean([bound.makespan_s for bound in self.bounds.values()])),
         }
 
     @property
@@ -283,7 +283,7 @@ def _case(
         )
         for name, runs in by_name.items()
     }
-    found = tuple(run.bounds for run in by_name[reference] if run.bounds is not None)
+    found = {run.seed: run.bounds for run in by_name[reference] if run.bounds is not None}
     return Case(trace, arrivals, found, outcomes)
 
 

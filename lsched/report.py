@@ -86,15 +86,15 @@ def _document(comparison: Comparison, case: Case) -> dict[str, object]:
         "seeds": list(comparison.seeds),
         "reference": comparison.reference,
         "has_history": comparison.setting.has_history,
-        "lower_bound": _lower_bound(comparison, case),
+        "lower_bound": _lower_bound(case),
         "schedulers": {name: _scheduler(outcome) for name, outcome in case.outcomes.items()},
     }
 
 
-def _lower_bound(comparison: Comparison, case: Case) -> dict[str, object]:
+def _lower_bound(case: Case) -> dict[str, object]:
     return {
         **case.lower_bound_figures(),
-        "method": case.bounds[0].method,
+        "method": next(iter(case.bounds.values())).method,
         "per_seed": [
             {
                 "seed": seed,
@@ -103,7 +103,7 @@ def _lower_bound(comparison: Comparison, case: Case) -> dict[str, object]:
                 "means_s": dict(bound.means_s),
                 "makespan_s": bound.makespan_s,
             }
-            for seed, bound in zip(comparison.seeds, case.bounds, strict=True)
+            for seed, bound in case.bounds.items()
         ],
     }
 

@@ -224,7 +224,8 @@ def _notes(case: Case, num_seeds: int, unit: str, per_s: float) -> list[str]:
 
 def limit_text(case: Case) -> str:
     """Which bounds the limit on the mean latency comes from, over all seeds."""
-    names = [name for name in BOUNDS if any(bound.best == name for bound in case.bounds)]
+    best = {bound.best for bound in case.bounds.values()}
+    names = [name for name in BOUNDS if name in best]
     return "bound " + " or ".join(BOUNDS[name] for name in names)
 
 

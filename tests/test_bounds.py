@@ -24,6 +24,7 @@ def demand(the_plan: Plan, executors: int = 2, **cluster: object) -> Demand:
         trace(the_plan),
         Cluster(executors_per_node=executors, **cluster),  # type: ignore[arg-type]
         0,
+        keep_shapes=True,
     )
     return one
 
@@ -217,7 +218,9 @@ def test_the_program_sees_that_parallel_chains_share_executors() -> None:
 
 def test_long_traces_are_cut_and_their_parts_added(monkeypatch: pytest.MonkeyPatch) -> None:
     chain = plan(op(10), op(10), edges="0>1")
-    demands = demands_of(trace(*[(chain, 7 * at) for at in range(9)]), Cluster(), 0)
+    demands = demands_of(
+        trace(*[(chain, 7 * at) for at in range(9)]), Cluster(), 0, keep_shapes=True
+    )
     monkeypatch.setattr("sim.bounds.lp.MAX_QUERIES", 3)
     parts = sum(lp_total_us(demands[at : at + 3], 2) for at in (0, 3, 6))
     assert lp_total_us(demands, 2) == pytest.approx(parts)

@@ -116,7 +116,7 @@ def test_plots_show_the_limit() -> None:
     kinds = [Arrivals(load=load, num_queries=8) for load in (0.3, 0.8)]
     comparison = compare(CROWD, ["fair", "fifo"], cluster=TWO, arrivals=kinds, seeds=2)
     case = comparison.cases[1]
-    limits = [bound.mean_latency_s for bound in case.bounds]
+    limits = [bound.mean_latency_s for bound in case.bounds.values()]
     means = [run.summary["mean_latency_s"] for run in case.outcomes["fair"].runs]
     ratio = np.exp(np.mean(np.log(np.array(limits) / np.array(means))))
     axes = ratio_to_reference(comparison, case).axes[0]

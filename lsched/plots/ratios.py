@@ -60,10 +60,10 @@ def ratio_to_reference(comparison: Comparison, case: Case) -> Figure:
             fontsize="small",
             annotation_clip=False,
         )
-    reference = case.outcomes[comparison.reference]
+    runs = [run for run in case.outcomes[comparison.reference].runs if run.seed in case.bounds]
     limit = paired_ratio(
-        [bound.mean_latency_s for bound in case.bounds],
-        [run.summary["mean_latency_s"] for run in reference.runs],
+        [case.bounds[run.seed].mean_latency_s for run in runs],
+        [run.summary["mean_latency_s"] for run in runs],
     ).value
     low = min(low, limit)
     axes.axvline(limit, **LIMIT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sim.bounds.interference import pooled_works
+from sim.bounds.interference import pooled_works, work_of
 from sim.bounds.isolated import Shape, shape_of
 from sim.cluster import Cluster
 from sim.state import ActiveQuery
@@ -20,33 +20,30 @@ class Demand(NamedTuple):
         arrival_us: when it arrives.
         work_us: its work, as the pooled machine of bound B2 counts it.
         isolated_us: its bound B1.
-        shape: where B1 comes from.
+        shape: where B1 comes from; None where that is not needed, as it takes much memory.
     """
 
     arrival_us: int
     work_us: int
     isolated_us: int
-    shape: Shape
+    shape: Shape | None
 
 
-def demands_of(trace: Trace, cluster: Cluster, seed: int) -> list[Demand]:
+def demands_of(
+    trace: Trace, cluster: Cluster, seed: int, *, keep_shapes: bool = False
+) -> list[Demand]:
     """The queries of a trace in arrival order, with the times that they have on this seed."""
     compiled = {plan.name: CompiledPlan(plan, cluster) for plan in trace.plans}
-    shapes = [
-        shape_of(ActiveQuery(query, compiled[query.plan], seed), cluster) for query in trace.queries
-    ]
-    boundness = [
-        [
-            0.0 if waves else value
-            for value, waves in zip(plan.memory_boundness, plan.has_waves, strict=True)
-        ]
-        for plan in (compiled[query.plan] for query in trace.queries)
-    ]
-    works = pooled_works(shapes, boundness, cluster)
-    return [
-        Demand(query.arrival_us, work, shape.isolated_us, shape)
-        for query, work, shape in zip(trace.queries, works, shapes, strict=True)
-    ]
+    works, isolated, shapes = [], [], []
+    for query in trace.queries:
+        plan = compiled[query.plan]
+        shape = shape_of(ActiveQuery(query, plan, seed), cluster)
+        works.append(work_of(shape, plan))
+        isolated.append(shape.isolated_us)
+        shapes.append(shape if keep_shapes else None)
+    pooled = pooled_works(works, cluster)
+    columns = zip(trace.queries, pooled, isolated, shapes, strict=True)
+    return [Demand(query.arrival_us, work, alone, shape) for query, work, alone, shape in columns]
 
 
 def makespan_bound_us(demands: Sequence[Demand], num_executors: int) -> int:

@@ -15,45 +15,65 @@ every set of queries. Any a gives a valid bound; a few are tried.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from sim.bounds.isolated import Shape
 from sim.bounds.speedup import ROUNDING_US, SAFETY
 from sim.cluster import Cluster
+from sim.workload import CompiledPlan
 
 SHARES = (0.25, 0.5, 0.75)
 """Values of a that are tried, as shares of the most interference."""
 
 
-def pooled_works(
-    shapes: Sequence[Shape], boundness: Sequence[Sequence[float]], cluster: Cluster
-) -> list[int]:
-    """Work of each query for a machine as fast as ``num_executors`` executors, µs, rounded down.
+class Work(NamedTuple):
+    """The work of a query, µs.
 
-    Args:
-        shapes: by query.
-        boundness: memory-boundness of its operators, 0 where a profile gives their times.
-        cluster: where they run.
+    Attributes:
+        work_us: of all its operators.
+        bound_us: the sum over operators of work × memory-boundness.
+        num_work_orders: how many they are.
+        least, most: the least and the largest memory-boundness of its operators.
     """
-    best = [sum(shape.work_us) for shape in shapes]
+
+    work_us: int
+    bound_us: float
+    num_work_orders: int
+    least: float
+    most: float
+
+
+def work_of(shape: Shape, compiled: CompiledPlan) -> Work:
+    """The work of a query; where a profile gives times, interference adds nothing to them."""
+    boundness = [
+        0.0 if has_waves else value
+        for value, has_waves in zip(compiled.memory_boundness, compiled.has_waves, strict=True)
+    ]
+    return Work(
+        sum(shape.work_us),
+        sum(map(operator.mul, shape.work_us, boundness)),
+        sum(shape.num_work_orders),
+        min(boundness),
+        max(boundness),
+    )
+
+
+def pooled_works(works: Sequence[Work], cluster: Cluster) -> list[int]:
+    """Work of each query for a machine as fast as ``num_executors`` executors, µs, rounded down."""
+    best = [work.work_us for work in works]
     if cluster.interference == 0 or cluster.executors_per_node == 1:
         return best
-    values = {value for each in boundness for value in each}
     for share in SHARES:
-        works = _counted(shapes, boundness, share * cluster.interference, values, cluster)
-        if sum(works) > sum(best):
-            best = works
+        counted = _counted(works, share * cluster.interference, cluster)
+        if sum(counted) > sum(best):
+            best = counted
     return best
 
 
-def _counted(
-    shapes: Sequence[Shape],
-    boundness: Sequence[Sequence[float]],
-    weight: float,
-    values: set[float],
-    cluster: Cluster,
-) -> list[int]:
-    ends = (min(values), max(values))
+def _counted(works: Sequence[Work], weight: float, cluster: Cluster) -> list[int]:
+    ends = (min(work.least for work in works), max(work.most for work in works))
     step = cluster.interference / cluster.executors_per_node
     speed = sum(
         max((1.0 + weight * m) / (1.0 + step * others * m) for m in ends)
@@ -66,14 +86,8 @@ def _counted(
         max(
             0,
             math.floor(
-                scale
-                * sum(
-                    work * (1.0 + weight * m) - less * count
-                    for work, count, m in zip(
-                        shape.work_us, shape.num_work_orders, each, strict=True
-                    )
-                )
+                scale * (work.work_us + weight * work.bound_us - less * work.num_work_orders)
             ),
         )
-        for shape, each in zip(shapes, boundness, strict=True)
+        for work in works
     ]

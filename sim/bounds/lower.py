@@ -70,7 +70,7 @@ def lower_bounds(
     if method not in METHODS:
         raise ValueError(f"method is {method!r}, expected {' or '.join(METHODS)}")
     num_executors = cluster.num_executors
-    demands = demands_of(trace, cluster, seed)
+    demands = demands_of(trace, cluster, seed, keep_shapes=method == "lp")
     jobs = [(demand.arrival_us, demand.work_us) for demand in demands]
     # Latencies are whole microseconds, so bounds on their sum may be rounded up.
     totals_us = {

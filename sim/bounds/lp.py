@@ -67,7 +67,7 @@ class Profile(NamedTuple):
 
 
 def lp_total_us(demands: Sequence[Demand], num_executors: int) -> float:
-    """Bound on the sum of latencies of all queries, µs."""
+    """Bound on the sum of latencies of all queries, whose shapes must have been kept, µs."""
     num_parts = -(-len(demands) // MAX_QUERIES)
     edges = [len(demands) * part // num_parts for part in range(num_parts + 1)]
     parts = [demands[low:high] for low, high in itertools.pairwise(edges)]
@@ -82,6 +82,7 @@ def lag_us(demand: Demand) -> float:
     lag is the integral over u of the share that does not.
     """
     shape = demand.shape
+    assert shape is not None
     works, speedup = _credits(shape.work_us, shape.num_work_orders, shape.speedup)
     total = float(works.sum())
     if total <= 0.0:
@@ -126,6 +127,7 @@ def _part_total_us(demands: Sequence[Demand], num_executors: int) -> float:
     profiles = []
     for demand, latency in zip(demands, pooled, strict=True):
         shape = demand.shape
+        assert shape is not None
         works, speedup = _credits(shape.work_us, shape.num_work_orders, shape.speedup)
         profiles.append(
             Profile(

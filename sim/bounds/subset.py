@@ -20,8 +20,8 @@ MAX_VISITS = 400_000
 """How many queries the search may simulate in all to improve a set one query at a time."""
 MAX_EXHAUSTIVE = 7
 """Most queries of a busy period of which every set is tried."""
-NUM_PREFIXES = 24
-"""Sizes of the set that are tried first, for each order."""
+NUM_PREFIXES, LEAST_PREFIXES = 24, 4
+"""Sizes of the set that are tried first, for each order: many, or where the trace is long few."""
 
 
 class Subset(NamedTuple):
@@ -51,7 +51,7 @@ def best_subset(demands: Sequence[Demand], num_executors: int) -> Subset:
         if len(period) <= MAX_EXHAUSTIVE:
             search.all_sets()
         else:
-            search.along_orders()
+            search.along_orders(budget)
             search.one_by_one(budget)
         total += search.best
         is_pooled[period.start : period.stop] = search.is_pooled
@@ -74,15 +74,16 @@ class _Search:
         for is_pooled in itertools.product((False, True), repeat=len(self._jobs)):
             self._try(list(is_pooled))
 
-    def along_orders(self) -> None:
+    def along_orders(self, budget: int) -> None:
         """Queries leave S in the order of what they gain, absolutely and for their work."""
+        steps = max(LEAST_PREFIXES, min(NUM_PREFIXES, budget // len(self._jobs)))
         indices = range(len(self._jobs))
         gains = [self._isolated[i] - self._pooled[i] for i in indices]
         ratios = [self._isolated[i] / max(self._jobs[i][1], 1) for i in indices]
         self._try([False] * len(self._jobs))
         for keys in (gains, ratios):
             order = sorted(indices, key=keys.__getitem__, reverse=True)
-            sizes = {size * len(order) // NUM_PREFIXES for size in range(1, NUM_PREFIXES)}
+            sizes = {step * len(order) // steps for step in range(1, steps)}
             for size in sorted(sizes - {0}):
                 alone = set(order[:size])
                 self._try([index not in alone for index in indices])
