@@ -226,7 +226,7 @@ def limit_text(case: Case) -> str:
     """Which bounds the limit on the mean latency comes from, over all seeds."""
     best = {bound.best for bound in case.bounds.values()}
     names = [name for name in BOUNDS if name in best]
-    return "bound " + " or ".join(BOUNDS[name] for name in names)
+    return "lower bound " + " or ".join(BOUNDS[name] for name in names)
 
 
 def replay_note(case: Case) -> str:

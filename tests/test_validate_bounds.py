@@ -85,7 +85,7 @@ def test_compare_takes_the_method(tmp_path: Path, capsys: pytest.CaptureFixture[
     write(CROWD, file)
     words = f"compare {file} --schedulers fair,fifo --seeds 1 --cluster inmemory-32:"
     cluster = "executors_per_node=2+move_delay_us=0+contention=0+coherency=0+interference=0"
-    for method, label in (("fast", "bound B1"), ("lp", "bound B4")):
+    for method, label in (("fast", "lower bound B1"), ("lp", "lower bound B4")):
         command = [*(words + cluster).split(), "--bounds", method, "--out", str(tmp_path / method)]
         assert main([*command, "--no-plots"]) == 0
         shown = capsys.readouterr().out

@@ -155,7 +155,7 @@ def _trace_table(cluster: str, cases: tuple[Case, ...]) -> Table:
             f"{case.arrivals.load:g}",
             number(best.mean_latency_s * 1e3),
             number(case.lower_bound_s * 1e3),
-            limit_text(case).removeprefix("bound "),
+            limit_text(case).removeprefix("lower bound "),
             number(best.mean_latency_s / case.lower_bound_s),
             f"{_makespan_ratio(case):.3f}",
         )
