@@ -34,8 +34,8 @@ PREEMPTION = 1 / 40
 """Slice where shortest remaining time goes first."""
 SLICE = 1 / 10
 """Slice of processor sharing, except where slices are varied."""
-SLICES = (1.0, 1 / 2, 1 / 4, 1 / 20)
-NUM_QUERIES = {0.5: 1_000, 0.7: 1_500, 0.9: 6_000}
+SLICES = (1.0, 1 / 4, 1 / 20)
+NUM_QUERIES = {0.5: 1_000, 0.7: 1_000, 0.9: 3_000}
 """Queries of a replication at each load. A third as many go before them to warm up."""
 NUM_REPLICATIONS = 20
 MIN_REPLICATIONS = 8
