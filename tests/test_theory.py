@@ -306,12 +306,15 @@ def test_time_integral_of_queries_in_the_system_is_the_sum_of_latencies(
 
 
 def test_the_meter_by_hand() -> None:
-    meter = Meter(num_skipped=1)
-    meter.read([Event(0, "arrive", 0), Event(0, "start", 0), Event(4, "arrive", 1)])
-    meter.read([Event(6, "finish", 0), Event(6, "complete", 0), Event(14, "arrive", 2)])
-    # One query until 4, two until 6, one until 14; busy for 2 of the 10 from 4 to 14.
-    assert meter.integral_us == 4 + 2 * 2 + 8
-    assert meter.utilization == pytest.approx(0.2)
+    always, window = Meter(), Meter(4, 12)
+    for meter in (always, window):
+        meter.read([Event(0, "arrive", 0), Event(0, "start", 0), Event(4, "arrive", 1)])
+        meter.read([Event(6, "finish", 0), Event(6, "complete", 0), Event(9, "start", 1)])
+        meter.read([Event(14, "arrive", 2)])
+        # One query until 4, two until 6, one until 14.
+        assert meter.integral_us == 4 + 2 * 2 + 8
+    assert always.busy_us == 6 + 5
+    assert window.busy_us == 2 + 3
 
 
 # The command

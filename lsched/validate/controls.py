@@ -14,7 +14,7 @@ TWIN_SPEED = 1.1
 
 
 def controls(
-    system: System, arrivals: np.ndarray, sizes: np.ndarray, num_warm_up: int
+    system: System, arrivals: np.ndarray, sizes: np.ndarray, counted: slice
 ) -> tuple[float, ...]:
     """Means over the counted queries, less their expectations; times in mean sizes.
 
@@ -25,7 +25,7 @@ def controls(
     """
     mean_size, mean_square = system.size_moments()
     second_moment = mean_square / mean_size**2
-    offered, counted = system.load * system.num_executors, slice(num_warm_up, None)
+    offered = system.load * system.num_executors
     is_itself = system.rule == "fifo" and system.num_executors == 1
     speed = system.num_executors * (TWIN_SPEED if is_itself else 1.0)
     load = offered / speed

@@ -5,35 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sim import Event
+from traces.model import MAX_TIME_US
 
 
 class Meter:
     """Reads an event log once, piece by piece.
 
+    Args:
+        start_us, end_us: when ``busy_us`` is measured; default always.
+
     Attributes:
         integral_us: queries in the system, integrated over time.
-        utilization: mean number of busy executors between arrivals ``num_skipped`` and the last.
+        busy_us: busy executors, integrated over the time from ``start_us`` to ``end_us``.
     """
 
-    def __init__(self, num_skipped: int = 0) -> None:
-        self.integral_us = 0
-        self._num_skipped = num_skipped
-        self._now_us = self._present = self._busy = self._busy_us = self._num_arrived = 0
-        self._first = self._last = (0, 0)
-
-    @property
-    def utilization(self) -> float:
-        """See above."""
-        return (self._last[1] - self._first[1]) / (self._last[0] - self._first[0])
+    def __init__(self, start_us: int = 0, end_us: int = MAX_TIME_US) -> None:
+        self.integral_us = self.busy_us = 0
+        self._start_us, self._end_us = start_us, end_us
+        self._now_us = self._present = self._busy = 0
 
     def read(self, events: Sequence[Event]) -> None:
         """Go on with the next events of the log."""
         for event in events:
-            elapsed_us = event.time_us - self._now_us
-            if elapsed_us:
-                self.integral_us += self._present * elapsed_us
-                self._busy_us += self._busy * elapsed_us
-                self._now_us = event.time_us
+            if event.time_us > self._now_us:
+                self._go_to(event.time_us)
             if event.kind == "start":
                 self._busy += 1
             elif event.kind == "finish":
@@ -42,7 +37,9 @@ class Meter:
                 self._present -= 1
             elif event.kind == "arrive":
                 self._present += 1
-                self._last = (self._now_us, self._busy_us)
-                if self._num_arrived == self._num_skipped:
-                    self._first = self._last
-                self._num_arrived += 1
+
+    def _go_to(self, time_us: int) -> None:
+        self.integral_us += self._present * (time_us - self._now_us)
+        within_us = min(time_us, self._end_us) - max(self._now_us, self._start_us)
+        self.busy_us += self._busy * max(within_us, 0)
+        self._now_us = time_us

@@ -7,6 +7,7 @@ after each.
 
 from __future__ import annotations
 
+import math
 import zlib
 from dataclasses import dataclass
 
@@ -34,8 +35,8 @@ class Sample:
         figures: means over the queries after the warm-up: ``wait``, ``sojourn``, and with slices
             ``slowdown`` by range of size.
         controls: what is known of the luck of the arrivals: means less their expectations.
-        utilization: share of the time between the first and the last of those arrivals that
-            executors were busy.
+        utilization: share of time that executors were busy, in a span that is fixed beforehand,
+            as between two arrivals it would be a little too high: short spans are busy ones.
         obeys_little: whether the integral of queries in the system over time is the sum of all
             latencies, to the microsecond.
         is_exact: first in first out: whether every query waits as long as the recursion over
@@ -83,13 +84,15 @@ def run(system: System, *, num_queries: int, num_warm_up: int, seed: int, number
     Args:
         system: what to simulate.
         num_queries: queries that count.
-        num_warm_up: queries before them, which start with an empty system.
+        num_warm_up: queries before them, which start with an empty system. Half as many come after
+            them, as what arrives later may delay those that count.
         seed: of the study.
         number: of the replication.
     """
     key = zlib.crc32(repr(system).encode())
     generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(key, number)))
-    total = num_warm_up + num_queries
+    total = num_warm_up + num_queries + num_warm_up // 2
+    counted = slice(num_warm_up, num_warm_up + num_queries)
     mean_size, _ = system.size_moments()
     sizes = system.service.draw(generator, total)
     if system.slice_size:
@@ -102,7 +105,12 @@ def run(system: System, *, num_queries: int, num_warm_up: int, seed: int, number
         record_events=True,
         history=False,
     )
-    meter = Meter(num_warm_up)
+    # Arrivals go on until the end of the span, but for once in a million runs.
+    start_us, end_us = (
+        round(number_of_gaps * mean_gap * MEAN_US)
+        for number_of_gaps in (num_warm_up, total - 5 * math.sqrt(total))
+    )
+    meter = Meter(start_us, end_us)
     scheduler, events = _scheduler(system), simulation.events
     assert events is not None
     while (view := simulation.next_event()) is not None:
@@ -111,7 +119,7 @@ def run(system: System, *, num_queries: int, num_warm_up: int, seed: int, number
         events.clear()
     meter.read(events)
     records = sorted(simulation.records, key=lambda record: record.query_id)
-    unit_us, counted = MEAN_US * mean_size, slice(num_warm_up, None)
+    unit_us = MEAN_US * mean_size
     latencies_us = [round(record.latency_s * 1e6) for record in records]
     waits_us = [round(record.queueing_s * 1e6) for record in records]
     sojourns = np.array(latencies_us[counted]) / unit_us
@@ -123,8 +131,8 @@ def run(system: System, *, num_queries: int, num_warm_up: int, seed: int, number
     arrivals_us = [query.arrival_us for query in simulation.trace.queries]
     return Sample(
         figures=figures,
-        controls=controls(system, arrivals / mean_size, sizes / mean_size, num_warm_up),
-        utilization=meter.utilization / system.num_executors,
+        controls=controls(system, arrivals / mean_size, sizes / mean_size, counted),
+        utilization=meter.busy_us / (end_us - start_us) / system.num_executors,
         obeys_little=meter.integral_us == sum(latencies_us),
         is_exact=waits_us == first_come_waits(arrivals_us, works_us, system.num_executors)
         if system.rule == "fifo"

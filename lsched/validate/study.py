@@ -36,7 +36,8 @@ SLICE = 1 / 10
 """Slice of processor sharing, except where slices are varied."""
 SLICES = (1.0, 1 / 4, 1 / 20)
 NUM_QUERIES = {0.5: 1_000, 0.7: 1_000, 0.9: 3_000}
-"""Queries of a replication at each load. A third as many go before them to warm up."""
+"""Queries of a replication at each load. A third as many go before them to warm up, and a
+sixth after them."""
 NUM_REPLICATIONS = 20
 MIN_REPLICATIONS = 8
 QUICK_FACTOR = 0.2
@@ -231,18 +232,23 @@ def controlled_mean(values: Sequence[float], controls: np.ndarray) -> Interval:
     """The mean of independent values, less what their controls explain, and its interval.
 
     Controls (shape (values, number of controls)) have expectation 0; those that never change are
-    left out. Regression on them takes away the part of the luck that they show (Lavenberg, Welch,
-    "A perspective on the use of control variables to increase the efficiency of Monte Carlo
-    simulations", Management Science 27(3), 1981).
+    left out. What they explain is found by linear regression, for each value on all the others, so
+    that the mean stays unbiased also where the relation is not linear.
+
+    Source: Nelson, "Control variate remedies", Operations Research 38(6), 1990 (splitting).
     """
     sample = np.asarray(values, float)
-    design = np.column_stack([np.ones(len(sample)), controls[:, np.ptp(controls, axis=0) > 1e-12]])
-    fitted, *_ = np.linalg.lstsq(design, sample, rcond=None)
-    residuals = sample - design @ fitted
+    controls = controls[:, np.ptp(controls, axis=0) > 1e-12]
+    design = np.column_stack([np.ones(len(sample)), controls])
+    cleaned = np.empty_like(sample)
+    for index in range(len(sample)):
+        others = np.arange(len(sample)) != index
+        fitted, *_ = np.linalg.lstsq(design[others], sample[others], rcond=None)
+        cleaned[index] = sample[index] - controls[index] @ fitted[1:]
     freedom = len(sample) - design.shape[1]
-    variance = residuals @ residuals / freedom * np.linalg.inv(design.T @ design)[0, 0]
+    error = cleaned.std(ddof=1) / math.sqrt(len(sample))
     quantile = student.ppf((1 + CONFIDENCE) / 2, freedom)
-    return Interval(float(fitted[0]), float(quantile * math.sqrt(variance)))
+    return Interval(float(cleaned.mean()), float(quantile * error))
 
 
 def _estimate(samples: Sequence[Sample], values: Sequence[float]) -> Interval:
