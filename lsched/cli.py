@@ -46,6 +46,8 @@ GROUPS = {
     },
     "validate": {
         "bounds": "lower bounds against exact optima and the best rules",
+        "theory": "closed formulas of queueing theory",
+        "decima": "published simulators of Decima, on its stage profiles of TPC-H",
     },
 }
 """Subcommands of subcommands, each a module named ``GROUP_NAME``."""
