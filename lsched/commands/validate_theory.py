@@ -12,8 +12,8 @@ from lsched.output import output_directory
 from lsched.report import write_json
 from lsched.runner import num_cores
 from lsched.specs import check_seeds
-from lsched.validate.report import document, summary_lines, theory_table
 from lsched.validate.study import NUM_REPLICATIONS, QUICK_FACTOR, Study, all_systems, study
+from lsched.validate.theory_report import document, summary_lines, theory_table
 
 OWN_FILE = re.compile(r"theory\.(json|png|pdf|svg)")
 

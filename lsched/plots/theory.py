@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from lsched.plots.style import COLOURS, NOTE, add_axes, add_title, line_style, log_ticks, marker
 from lsched.validate.queues import SIZE_BINS
-from lsched.validate.report import figure_name, queue_name
 from lsched.validate.services import CONSTANT, EXPONENTIAL, VARIABLE
 from lsched.validate.study import NUM_EXECUTORS, SHARED_LOADS, SLICE, Row, Study, expectations
 from lsched.validate.system import System
@@ -20,6 +19,7 @@ from lsched.validate.theory import (
     processor_sharing_slowdown,
     srpt_sojourn,
 )
+from lsched.validate.theory_report import figure_name, queue_name
 
 SERVICES = (CONSTANT, EXPONENTIAL, VARIABLE)
 LOADS = [at / 100 for at in range(42, 94, 2)]
