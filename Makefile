@@ -14,7 +14,7 @@ test: $(VENV)/installed-dev  ## run all tests
 	$(BIN)/python -m pytest --numprocesses 2
 
 test-spark: $(VENV)/installed-spark  ## run the tests that need Spark and Java
-	$(BIN)/python -m pytest tests/test_capture_spark.py tests/test_import_spark.py
+	$(BIN)/python -m pytest tests/test_capture_spark.py tests/test_import_spark.py tests/test_validate_spark.py
 
 check: $(VENV)/installed-dev  ## format, lint and types
 	$(BIN)/ruff format --check .

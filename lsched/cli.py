@@ -27,6 +27,7 @@ COMMANDS = {
     "capture": "record a trace from a database engine",
     "import": "make a trace of another system's log or data set",
     "describe": "say what is in a trace",
+    "validate": "hold the simulator against engines",
     "schedulers": "list every scheduler with its parameters",
 }
 """Subcommands, each a module of ``lsched.commands`` with ``Options`` and ``run``."""
@@ -42,6 +43,10 @@ GROUPS = {
         "redset": "Redset: Amazon Redshift's fleet",
         "snowset": "Snowset: Snowflake's fleet",
         "alibaba": "Alibaba cluster trace v2018: batch_task",
+    },
+    "validate": {
+        "spark": "against concurrent queries on Spark",
+        "duckdb": "against concurrent queries on DuckDB",
     },
 }
 """Subcommands of subcommands, each a module named ``GROUP_NAME``."""

@@ -1,0 +1,1 @@
+"""Predictions of the simulator against what is measured or known elsewhere."""
