@@ -158,7 +158,8 @@ def _dispatch_group(group: str, arguments: list[str]) -> None:
     elif name in members:
         _run(f"{group}_{name}", f"{PROGRAM} {group} {name}", arguments[1:])
     else:
-        raise _unknown(f"{group} from", name, members)
+        what = f"{group} from" if group in ("capture", "import") else group
+        raise _unknown(what, name, members)
 
 
 def _run(module_name: str, program: str, arguments: Sequence[str]) -> None:

@@ -20,10 +20,9 @@ from lsched.validate.spark import (
     PROFILES,
     REPLAY,
     TASKS,
-    Round,
-    SparkPlan,
     evaluate,
 )
+from lsched.validate.spark_rounds import Round, SparkPlan
 from tests.spark_builder import START_MS, Log
 from tests.test_capture_spark import needs_spark
 from traces.capture.spark_groups import SparkRun

@@ -14,7 +14,8 @@ from lsched.commands.options import Count, Number, OptionalPath, WholeNumber
 from lsched.output import output_directory
 
 if TYPE_CHECKING:
-    from lsched.validate.spark import ModeResult, SparkPlan
+    from lsched.validate.spark import ModeResult
+    from lsched.validate.spark_rounds import SparkPlan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,8 @@ class Options:
 def run(options: Options) -> None:
     """Do what the options say."""
     from lsched.validate.report import OWN_FILE
-    from lsched.validate.spark import MODES, QUERIES, SparkPlan, validate_spark
+    from lsched.validate.spark import MODES, validate_spark
+    from lsched.validate.spark_rounds import QUERIES, SparkPlan
 
     plan = SparkPlan(
         scale_factor=options.scale_factor,

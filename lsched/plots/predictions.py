@@ -14,12 +14,13 @@ from lsched.plots.style import (
     add_title,
     log_ticks,
     marker,
+    plain,
 )
 from lsched.validate.prediction import Experiment
 
 BAND = 0.2
 """Relative error that is shaded."""
-PANEL_INCHES = 4.0
+PANEL_INCHES = 4.2
 
 
 def predicted_against_measured(
@@ -34,7 +35,7 @@ def predicted_against_measured(
         title: what was run.
     """
     figure = Figure(
-        figsize=(PANEL_INCHES * len(panels) + 0.4, PANEL_INCHES + 0.9), layout="constrained"
+        figsize=(PANEL_INCHES * len(panels) + 0.4, PANEL_INCHES + 1.5), layout="constrained"
     )
     everything = [
         value
@@ -44,7 +45,7 @@ def predicted_against_measured(
         for value in (*prediction.measured_s, prediction.predicted_s)
     ]
     low, high = min(everything) / 1.15, max(everything) * 1.15
-    for index, (name, experiments) in enumerate(panels):
+    for index, (_, experiments) in enumerate(panels):
         axes = add_axes(figure, 1, len(panels), index + 1)
         axes.plot([low, high], [low, high], color=NOTE, linewidth=1)
         ends = [low, high]
@@ -71,13 +72,20 @@ def predicted_against_measured(
         axes.set_yscale("log")
         axes.set_xlim(low, high)
         axes.set_ylim(low, high)
-        axes.set_aspect("equal")
+        axes.set_box_aspect(1)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_minor_locator(NullLocator())
             log_ticks(axis, low, high)
+            axis.set_tick_params(labelsize="small")
         axes.set_xlabel("measured latency, s")
         if index == 0:
             axes.set_ylabel("predicted latency, s")
-        axes.legend(fontsize="x-small", frameon=False, loc="upper left", title=name)
+        axes.legend(
+            fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(-0.04, -0.14)
+        )
     add_title(figure, title)
+    for axes, (name, _) in zip(figure.axes, panels, strict=True):
+        axes.set_title(
+            f"{plain(name)}; grey: within {BAND:.0%}", loc="left", fontsize="small", color=NOTE
+        )
     return figure

@@ -8,15 +8,13 @@ submissions, to calibrate contention; every query alone; and the mix that is pre
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Literal
 
-import numpy as np
-
-from lsched.validate.data import benchmark_texts, check_limits
+from lsched.validate.data import benchmark_texts
 from lsched.validate.prediction import Experiment, Prediction
 from lsched.validate.profile import (
     ALONE,
@@ -28,9 +26,9 @@ from lsched.validate.profile import (
     predict,
     to_profile,
 )
-from traces.capture.spark_groups import SparkRun, SparkSession, SparkSettings, run_spark_groups
+from lsched.validate.spark_rounds import Groups, Round, SparkPlan
+from traces.capture.spark_groups import SparkRun, SparkSettings, run_spark_groups
 from traces.capture.spark_session import check_spark
-from traces.capture.together import Submission
 
 Say = Callable[[str], None]
 """Called with a line of text now and then."""
@@ -41,50 +39,6 @@ SPARK_RULES: dict[Mode, str] = {"FIFO": JOB_FIFO, "FAIR": "fair"}
 TASKS, PROFILES = "tasks alone", "profiles"
 CONTENDED, REPLAY = "profiles × contention", "replay"
 """Models: what simulated times come from."""
-QUERIES = ("q1", "q3", "q5", "q6", "q10", "q12", "q18")
-"""Run if no others are named: scans, joins of two to six tables, a large aggregation."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SparkPlan:
-    """What is to be run.
-
-    Attributes:
-        scale_factor: size of TPC-H's data, about GB.
-        queries: names of its queries.
-        cores: tasks that run at once.
-        num_submissions: queries in a mix.
-        interval_s: mean time between two submissions of a mix, exponential; 0: all at once.
-        repeats: rounds.
-        warm_ups: executions of each query before the first round.
-        seed: for the order and the times of submissions.
-        is_adaptive: adaptive query execution.
-        memory_gb: largest heap of Spark's Java machine.
-    """
-
-    scale_factor: float = 0.2
-    queries: tuple[str, ...] = QUERIES
-    cores: int = 2
-    num_submissions: int = 8
-    interval_s: float = 0.5
-    repeats: int = 3
-    warm_ups: int = 3
-    seed: int = 0
-    is_adaptive: bool = False
-    memory_gb: int = 4
-
-    def __post_init__(self) -> None:
-        check_limits(
-            self,
-            scale_factor=(0.001, 1000),
-            cores=(1, 1024),
-            num_submissions=(2, 1000),
-            interval_s=(0, 3600),
-            repeats=(1, 100),
-            warm_ups=(0, 100),
-            seed=(0, 2**32 - 1),
-            memory_gb=(1, 1024),
-        )
 
 
 @dataclass(frozen=True)
@@ -125,7 +79,7 @@ def validate_spark(
         OptionError: no such query.
     """
     check_spark()
-    groups = _Groups(plan)
+    groups = Groups(plan)
     with tempfile.TemporaryDirectory(prefix="lsched-") as scratch:
         texts, tables = benchmark_texts(
             plan.scale_factor, plan.queries, directory or Path(scratch), progress
@@ -147,57 +101,6 @@ def validate_spark(
 
 def _prefixed(progress: Say | None, mode: Mode) -> Say | None:
     return None if progress is None else lambda line: progress(f"{mode}: {line}")
-
-
-@dataclass(frozen=True)
-class Round:
-    """The runs of one round: two of each query alone, and two mixes."""
-
-    calibration: tuple[SparkRun, ...]
-    calibration_mix: tuple[SparkRun, ...]
-    alone: tuple[SparkRun, ...]
-    mix: tuple[SparkRun, ...]
-
-
-class _Groups:
-    """The groups of a session, in order: warm-ups, then rounds.
-
-    Attributes:
-        submissions: one list per group.
-    """
-
-    def __init__(self, plan: SparkPlan) -> None:
-        self._num_warm_ups = plan.warm_ups * len(plan.queries)
-        self._num_queries, self._repeats = len(plan.queries), plan.repeats
-        alone = [[Submission(query, query)] for query in plan.queries]
-        first, second = (_mix(plan, seed) for seed in np.random.SeedSequence(plan.seed).spawn(2))
-        self.submissions: list[list[Submission]] = alone * plan.warm_ups
-        for _ in range(plan.repeats):
-            self.submissions += [*alone, first, *alone, second]
-
-    def sorted(self, session: SparkSession) -> list[Round]:
-        """The runs of the session's groups by round and kind."""
-        groups: Iterator[tuple[SparkRun, ...]] = iter(session.groups[self._num_warm_ups :])
-
-        def take_alone() -> tuple[SparkRun, ...]:
-            return tuple(next(groups)[0] for _ in range(self._num_queries))
-
-        return [
-            Round(take_alone(), next(groups), take_alone(), next(groups))
-            for _ in range(self._repeats)
-        ]
-
-
-def _mix(plan: SparkPlan, seed: np.random.SeedSequence) -> list[Submission]:
-    """Submissions in random order, every query as often as any other, ± 1."""
-    random = np.random.default_rng(seed)
-    names: list[str] = []
-    while len(names) < plan.num_submissions:
-        names += [plan.queries[index] for index in random.permutation(len(plan.queries))]
-    gaps_s = random.exponential(plan.interval_s, plan.num_submissions - 1)
-    times_s = [0.0, *np.cumsum(gaps_s).tolist()]
-    pairs = zip(times_s, names[: plan.num_submissions], strict=True)
-    return [Submission(f"{place} {name}", name, at_s) for place, (at_s, name) in enumerate(pairs)]
 
 
 def evaluate(plan: SparkPlan, mode: Mode, rounds: Sequence[Round], version: str) -> ModeResult:
