@@ -22,10 +22,10 @@ from lsched.validate.spark import (
     TASKS,
     evaluate,
 )
-from lsched.validate.spark_rounds import Round, SparkPlan
+from lsched.validate.spark_rounds import Groups, Round, SparkPlan
 from tests.spark_builder import START_MS, Log
 from tests.test_capture_spark import needs_spark
-from traces.capture.spark_groups import SparkRun
+from traces.capture.spark_groups import SparkRun, SparkSession
 from traces.capture.together import Submission, Timing
 from traces.importers.spark import read_application
 from traces.importers.spark_left_out import LeftOut
@@ -182,6 +182,28 @@ def test_contention_is_time_together_over_time_alone(tmp_path: Path) -> None:
     factors = contention({"b": [first]}, [second])
     assert factors.tasks == pytest.approx(300 / 200)
     assert factors.driver == pytest.approx(30 / 15)
+
+
+def test_every_other_round_is_calibrated_last() -> None:
+    plan = SparkPlan(queries=("q1", "q6"), num_submissions=5, repeats=2, warm_ups=1)
+    groups = Groups(plan)
+    names = [[item.query for item in group] for group in groups.submissions]
+    alone = [["q1"], ["q6"]]
+    calibration, mix = names[4], names[7]
+    assert names == [*alone, *alone, calibration, *alone, mix, *alone, mix, *alone, calibration]
+    # As often as any other, within one; other orders and times in the other mix.
+    assert sorted(calibration)[:2] == ["q1", "q1"]
+    assert sorted(calibration)[-2:] == ["q6", "q6"]
+    assert groups.submissions[4] != groups.submissions[7]
+    assert groups.submissions == Groups(plan).submissions
+    times_s = [item.at_s for item in groups.submissions[4]]
+    assert times_s[0] == 0.0
+    assert times_s == sorted(times_s)
+    # Runs are told apart by their place, whatever they are.
+    runs = tuple((f"{number}",) * len(group) for number, group in enumerate(names))
+    first, second = groups.sorted(SparkSession(runs, "4"))  # type: ignore[arg-type]
+    assert first == Round(("2", "3"), ("4",) * 5, ("5", "6"), ("7",) * 5)  # type: ignore[arg-type]
+    assert second == Round(("11", "12"), ("13",) * 5, ("8", "9"), ("10",) * 5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ class Options:
     repeats: Count = 3
     """How often all is measured."""
 
-    warm_ups: Count = 3
+    warm_ups: Count = 4
     """Executions of each query before anything is measured, in each mode."""
 
     seed: WholeNumber = 0
@@ -99,7 +99,7 @@ def run(options: Options) -> None:
 
 
 def _show(results: list[ModeResult]) -> None:
-    from lsched.validate.spark import CONTENDED, PROFILES, SPARK_RULES
+    from lsched.validate.spark import CONTENDED, PROFILES
     from lsched.validate.tables import accuracy_table, submission_table
 
     console = output_console()
@@ -107,20 +107,15 @@ def _show(results: list[ModeResult]) -> None:
         title = f"Spark {result.version}, {result.mode}"
         alone = result.experiments[:1]
         console.print(submission_table(f"{title}: each query alone", alone))
-        rules = {result.mode.lower(): PROFILES, SPARK_RULES[result.mode]: CONTENDED}
-        shared = [
-            item
-            for item in result.experiments[1:]
-            if item.model == CONTENDED
-            or (item.model == PROFILES and rules.get(item.rule) is not None)
-        ]
+        shared = [e for e in result.experiments[1:] if e.model in (PROFILES, CONTENDED)]
         console.print(submission_table(f"{title}: the mix", shared))
         console.print(accuracy_table(f"{title}: errors", result.experiments))
         console.print(
             f"Together, tasks took {result.contention.tasks:.2f} × and the driver "
             f"{result.contention.driver:.2f} × their time alone (from the mix for calibration).\n"
-            f"Alone, {100 * result.driver_share:.0f} % of latencies is the driver's. Errors are "
-            "relative to the median\nrun; run to run: error of predicting a run by the others.\n"
+            f"Alone, {100 * result.driver_share:.0f} % of latencies is waiting for the driver. "
+            "Errors are relative to the\nmedian run; run to run: error of predicting a run by the "
+            "others.\n"
         )
 
 

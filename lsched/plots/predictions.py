@@ -35,7 +35,7 @@ def predicted_against_measured(
         title: what was run.
     """
     figure = Figure(
-        figsize=(PANEL_INCHES * len(panels) + 0.4, PANEL_INCHES + 1.5), layout="constrained"
+        figsize=(PANEL_INCHES * len(panels) + 0.4, PANEL_INCHES + 1.9), layout="constrained"
     )
     everything = [
         value
@@ -81,7 +81,7 @@ def predicted_against_measured(
         if index == 0:
             axes.set_ylabel("predicted latency, s")
         axes.legend(
-            fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(-0.04, -0.14)
+            fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(-0.04, -0.13)
         )
     add_title(figure, title)
     for axes, (name, _) in zip(figure.axes, panels, strict=True):

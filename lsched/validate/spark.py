@@ -1,8 +1,9 @@
 """Simulated against measured latencies on Spark in local mode.
 
-In one session per scheduler mode, rounds of four kinds of runs follow each other, so that a
-machine that gets slower or faster is so for all of them: every query alone, to calibrate; a mix of
-submissions, to calibrate contention; every query alone; and the mix that is predicted.
+In one session per scheduler mode, rounds have two halves: every query alone and a mix of
+submissions, to calibrate; and every query alone and another mix, to be predicted. Every other
+round has them the other way round, so that what makes a machine or Java slower or faster with time
+meets both alike.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class ModeResult:
         mode: ``spark.scheduler.mode``.
         version: Spark's.
         contention: as measured in the mix for calibration.
-        driver_share: share of isolated latencies in which the driver kept the next stage waiting.
+        driver_share: how much shorter runs alone would be if the driver took no time.
         experiments: predictions, of runs alone first.
     """
 
@@ -168,7 +169,7 @@ def evaluate(plan: SparkPlan, mode: Mode, rounds: Sequence[Round], version: str)
     if mode == "FIFO":
         experiments.insert(-1, shared(CONTENDED, slower, JOB_FIFO))
         experiments.append(_replay(plan, JOB_FIFO, rounds, lag_ms))
-    return ModeResult(mode, version, slower, _driver_share(rounds, by_query), tuple(experiments))
+    return ModeResult(mode, version, slower, _driver_share(plan, by_query), tuple(experiments))
 
 
 def _alone(
@@ -211,11 +212,14 @@ def _makespan_s(runs: Sequence[SparkRun]) -> float:
     return max(ends_s) - min(run.timing.arrival_s for run in runs)
 
 
-def _driver_share(rounds: Sequence[Round], profiles: Mapping[str, Sequence[Profile]]) -> float:
-    """Of the runs alone for calibration: what the driver adds to the time of their stages."""
-    with_driver_s = without_s = 0.0
-    for known in profiles.values():
-        for profile in known:
-            with_driver_s += predict([profile], [0.0], "fifo", 1000)[0]
-            without_s += predict([profile], [0.0], "fifo", 1000, has_driver=False)[0]
-    return 1.0 - without_s / with_driver_s
+def _driver_share(plan: SparkPlan, profiles: Mapping[str, Sequence[Profile]]) -> float:
+    """Of runs alone: how much shorter they would be if the driver took no time."""
+
+    def total_s(*, has_driver: bool) -> float:
+        return sum(
+            predict([profile], [0.0], "fifo", plan.cores, has_driver=has_driver)[0]
+            for known in profiles.values()
+            for profile in known
+        )
+
+    return 1.0 - total_s(has_driver=False) / total_s(has_driver=True)

@@ -38,7 +38,7 @@ class SparkPlan:
     num_submissions: int = 8
     interval_s: float = 0.5
     repeats: int = 3
-    warm_ups: int = 3
+    warm_ups: int = 4
     seed: int = 0
     is_adaptive: bool = False
     memory_gb: int = 4
@@ -78,22 +78,31 @@ class Groups:
         self._num_warm_ups = plan.warm_ups * len(plan.queries)
         self._num_queries, self._repeats = len(plan.queries), plan.repeats
         alone = [[Submission(query, query)] for query in plan.queries]
-        first, second = (_mix(plan, seed) for seed in np.random.SeedSequence(plan.seed).spawn(2))
+        seeds = np.random.SeedSequence(plan.seed).spawn(2)
+        calibration, mix = (_mix(plan, seed) for seed in seeds)
         self.submissions: list[list[Submission]] = alone * plan.warm_ups
-        for _ in range(plan.repeats):
-            self.submissions += [*alone, first, *alone, second]
+        for number in range(plan.repeats):
+            halves = ([*alone, calibration], [*alone, mix])
+            for half in halves if _is_calibrated_first(number) else reversed(halves):
+                self.submissions += half
 
     def sorted(self, session: SparkSession) -> list[Round]:
         """The runs of the session's groups by round and kind."""
         groups: Iterator[tuple[SparkRun, ...]] = iter(session.groups[self._num_warm_ups :])
+        rounds = []
+        for number in range(self._repeats):
+            halves = []
+            for _ in range(2):
+                alone = tuple(next(groups)[0] for _ in range(self._num_queries))
+                halves.append((alone, next(groups)))
+            calibration, mix = halves if _is_calibrated_first(number) else reversed(halves)
+            rounds.append(Round(*calibration, *mix))
+        return rounds
 
-        def take_alone() -> tuple[SparkRun, ...]:
-            return tuple(next(groups)[0] for _ in range(self._num_queries))
 
-        return [
-            Round(take_alone(), next(groups), take_alone(), next(groups))
-            for _ in range(self._repeats)
-        ]
+def _is_calibrated_first(number: int) -> bool:
+    """Whether a round begins with its calibration: every other one, as engines keep warming up."""
+    return number % 2 == 0
 
 
 def _mix(plan: SparkPlan, seed: np.random.SeedSequence) -> list[Submission]:
