@@ -123,13 +123,14 @@ def _write(plan: SparkPlan, results: list[ModeResult], directory: Path) -> None:
     from lsched.plots.files import save
     from lsched.plots.predictions import predicted_against_measured
     from lsched.validate.report import write_results
-    from lsched.validate.spark import CONTENDED, REPLAY, SPARK_RULES
+    from lsched.validate.spark import CONTENDED, REPLAY, SPARK_RULES, settings
 
     engine = f"Spark {results[0].version}"
     parts = [
         (
             result.mode,
             {
+                "spark_settings": settings(plan, result.mode).options(),
                 "contention": dataclasses.asdict(result.contention),
                 "driver_share": result.driver_share,
             },

@@ -28,6 +28,7 @@ from lsched.validate.duckdb_model import (
     Profiles,
     contention,
     interference,
+    joined,
     plain_cluster,
     predict,
     to_profiles,
@@ -118,24 +119,28 @@ def validate_duckdb(
             f"{max(plan.threads)} threads are wanted, but this process may use "
             f"{num_processors()} processors; choose --threads up to that"
         )
-    with tempfile.TemporaryDirectory(prefix="lsched-") as scratch:
+    say = progress or (lambda _: None)
+    with tempfile.TemporaryDirectory(prefix="lsched-") as scratch, ExitStack() as stack:
         data = directory or Path(scratch)
         texts, tables = benchmark_texts(plan.scale_factor, plan.queries, data, progress)
-        # The first execution warms up.
-        profiles = to_profiles(
-            measure_benchmark(
-                "tpch", plan.scale_factor, 1 + plan.repeats, data, progress, only=plan.queries
+
+        def opener(num_cpus: int) -> Callable[[int], Instance]:
+            return lambda num_threads: stack.enter_context(
+                Instance(tables, texts, num_threads, num_cpus, Path(scratch))
             )
-        )
-        results = []
-        for count in plan.threads:
 
-            def instance(num_threads: int, num_cpus: int = count) -> Instance:
-                return Instance(tables, texts, num_threads, num_cpus, Path(scratch))
-
-            measured = _measure(plan, count, instance, progress)
-            results.append(evaluate(plan, count, measured, profiles))
-        return results
+        benches = [Bench(plan, count, opener(count)) for count in plan.threads]
+        captures = []
+        for number in range(plan.repeats):  # so that a machine's slow spells meet all kinds of runs
+            # Of two executions the first warms up.
+            captures.append(
+                measure_benchmark("tpch", plan.scale_factor, 2, data, only=plan.queries)
+            )
+            for bench in benches:
+                bench.run_round()
+            say(f"DuckDB, round {number + 1} of {plan.repeats}")
+        profiles = to_profiles(joined(captures))
+    return [evaluate(plan, bench.num_threads, bench.measured, profiles) for bench in benches]
 
 
 @dataclass(frozen=True)
@@ -155,34 +160,44 @@ class Measured:
     alone: list[Timings]
 
 
-def _measure(
-    plan: DuckdbPlan,
-    num_threads: int,
-    instance: Callable[[int], Instance],
-    progress: Say | None,
-) -> Measured:
-    """Rounds of all kinds of runs, so that a machine's slow spells meet all of them."""
-    alone = [[Submission(query, query)] for query in plan.queries]
-    copies = [
-        [Submission(f"{query}, copy {copy}", query) for copy in range(num_threads)]
-        for query in plan.queries
-    ]
-    measured = Measured([], [], [], [])
-    with ExitStack() as stack:
-        full = stack.enter_context(instance(num_threads))
-        full.run(alone)
+class Bench:
+    """Runs with one number of threads, round by round.
+
+    Args:
+        plan: what is to be run.
+        num_threads: DuckDB's setting, and the number of processors.
+        instance: opens an instance with a number of threads on these processors.
+
+    Attributes:
+        num_threads: as given.
+        measured: what has been measured so far.
+    """
+
+    def __init__(
+        self, plan: DuckdbPlan, num_threads: int, instance: Callable[[int], Instance]
+    ) -> None:
+        self.num_threads = num_threads
+        self.measured = Measured([], [], [], [])
+        self._plan = plan
+        self._alone = [[Submission(query, query)] for query in plan.queries]
+        self._full = instance(num_threads)
+        self._full.run(self._alone)  # warms up
         if num_threads > 1:
-            lone = stack.enter_context(instance(1))
-            lone.run(alone)
-        for number in range(plan.repeats):
-            if num_threads > 1:
-                measured.single.append(lone.run(alone))
-                measured.copies.append(lone.run(copies))
-                measured.alone.append(full.run(alone))
-            measured.groups.append([full.run(groups(plan, count)) for count in plan.concurrency])
-            if progress is not None:
-                progress(f"threads {num_threads}: round {number + 1} of {plan.repeats}")
-    return measured
+            self._lone = instance(1)
+            self._lone.run(self._alone)
+
+    def run_round(self) -> None:
+        """Run every group once."""
+        measured, plan = self.measured, self._plan
+        if self.num_threads > 1:
+            copies = [
+                [Submission(f"{query}, copy {copy}", query) for copy in range(self.num_threads)]
+                for query in plan.queries
+            ]
+            measured.single.append(self._lone.run(self._alone))
+            measured.copies.append(self._lone.run(copies))
+            measured.alone.append(self._full.run(self._alone))
+        measured.groups.append([self._full.run(groups(plan, count)) for count in plan.concurrency])
 
 
 def groups(plan: DuckdbPlan, count: int) -> list[Group]:

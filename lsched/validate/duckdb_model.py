@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,16 @@ class Profiles:
 
     plans: Mapping[str, Plan]
     planning_us: Mapping[str, int]
+
+
+def joined(captures: Sequence[Capture]) -> Capture:
+    """One capture with the executions of several of the same queries on the same data."""
+    first = captures[0]
+    executions = {
+        name: [execution for capture in captures for execution in capture.executions[name]]
+        for name in first.executions
+    }
+    return dataclasses.replace(first, executions=executions)
 
 
 def to_profiles(capture: Capture) -> Profiles:

@@ -87,17 +87,22 @@ def validate_spark(
         )
         results = []
         for mode in modes:
-            settings = SparkSettings(
-                scheduler=mode,
-                cores=plan.cores,
-                memory_gb=plan.memory_gb,
-                is_adaptive=plan.is_adaptive,
-                shuffle_partitions=2 * plan.cores,
+            session = run_spark_groups(
+                tables, texts, groups.submissions, settings(plan, mode), _prefixed(progress, mode)
             )
-            say = _prefixed(progress, mode)
-            session = run_spark_groups(tables, texts, groups.submissions, settings, say)
             results.append(evaluate(plan, mode, groups.sorted(session), session.version))
     return results
+
+
+def settings(plan: SparkPlan, mode: Mode) -> SparkSettings:
+    """How Spark is run in a scheduler mode."""
+    return SparkSettings(
+        scheduler=mode,
+        cores=plan.cores,
+        memory_gb=plan.memory_gb,
+        is_adaptive=plan.is_adaptive,
+        shuffle_partitions=2 * plan.cores,
+    )
 
 
 def _prefixed(progress: Say | None, mode: Mode) -> Say | None:
