@@ -48,6 +48,8 @@ GROUPS = {
         "bounds": "lower bounds against exact optima and the best rules",
         "theory": "closed formulas of queueing theory",
         "decima": "published simulators of Decima, on its stage profiles of TPC-H",
+        "spark": "concurrent queries on Spark, simulated against measured",
+        "duckdb": "concurrent queries on DuckDB, simulated against measured",
     },
 }
 """Subcommands of subcommands, each a module named ``GROUP_NAME``."""
@@ -162,7 +164,8 @@ def _dispatch_group(group: str, arguments: list[str]) -> None:
     elif name in members:
         _run(f"{group}_{name}", f"{PROGRAM} {group} {name}", arguments[1:])
     else:
-        raise _unknown(f"{group} from", name, members)
+        what = f"{group} from" if group in ("capture", "import") else group
+        raise _unknown(what, name, members)
 
 
 def _run(module_name: str, program: str, arguments: Sequence[str]) -> None:
