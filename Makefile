@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test test-spark check format bench figures results clean
+.PHONY: demo test test-spark check format bench figures results engines clean
 
 demo: $(VENV)/installed  ## compare schedulers on the shipped trace
 	$(BIN)/lsched compare tpch --schedulers fifo,fair,stride,weighted-fair:alpha=-1,srpt:size=history+share=2,oracle-srpt \
@@ -14,7 +14,7 @@ test: $(VENV)/installed-dev  ## run all tests
 	$(BIN)/python -m pytest --numprocesses 2
 
 test-spark: $(VENV)/installed-spark  ## run the tests that need Spark and Java
-	$(BIN)/python -m pytest tests/test_capture_spark.py tests/test_import_spark.py
+	$(BIN)/python -m pytest tests/test_capture_spark.py tests/test_import_spark.py tests/test_validate_spark.py
 
 check: $(VENV)/installed-dev  ## format, lint and types
 	$(BIN)/ruff format --check .
@@ -47,6 +47,11 @@ results: $(VENV)/installed
 	$(COMPARE) --schedulers $(GATED) --scale 10 --cluster inmemory-32:memory_bytes=4e9 --out out/inmemory-gated
 	$(COMPARE) --schedulers $(RULES) --scale 100 --cluster warehouse-4x16:memory_bytes=none --out out/warehouse-plenty
 	$(COMPARE) --schedulers $(RULES) --scale 100 --cluster warehouse-4x16:memory_bytes=16e9 --out out/warehouse-scarce
+
+engines: $(VENV)/installed-spark  ## simulated against measured latencies on Spark and DuckDB
+	$(BIN)/lsched validate spark --directory out/tpch --out out/spark
+	$(BIN)/lsched validate spark --adaptive --directory out/tpch --out out/spark-adaptive
+	$(BIN)/lsched validate duckdb --directory out/tpch --out out/duckdb
 
 clean:
 	rm -rf $(VENV) out build *.egg-info

@@ -27,6 +27,7 @@ COMMANDS = {
     "capture": "record a trace from a database engine",
     "import": "make a trace of another system's log or data set",
     "describe": "say what is in a trace",
+    "validate": "check the simulator against what is known from elsewhere",
     "schedulers": "list every scheduler with its parameters",
 }
 """Subcommands, each a module of ``lsched.commands`` with ``Options`` and ``run``."""
@@ -42,6 +43,13 @@ GROUPS = {
         "redset": "Redset: Amazon Redshift's fleet",
         "snowset": "Snowset: Snowflake's fleet",
         "alibaba": "Alibaba cluster trace v2018: batch_task",
+    },
+    "validate": {
+        "bounds": "lower bounds against exact optima and the best rules",
+        "theory": "closed formulas of queueing theory",
+        "decima": "published simulators of Decima, on its stage profiles of TPC-H",
+        "spark": "concurrent queries on Spark, simulated against measured",
+        "duckdb": "concurrent queries on DuckDB, simulated against measured",
     },
 }
 """Subcommands of subcommands, each a module named ``GROUP_NAME``."""
@@ -156,7 +164,8 @@ def _dispatch_group(group: str, arguments: list[str]) -> None:
     elif name in members:
         _run(f"{group}_{name}", f"{PROGRAM} {group} {name}", arguments[1:])
     else:
-        raise _unknown(f"{group} from", name, members)
+        what = f"{group} from" if group in ("capture", "import") else group
+        raise _unknown(what, name, members)
 
 
 def _run(module_name: str, program: str, arguments: Sequence[str]) -> None:

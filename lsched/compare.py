@@ -12,10 +12,11 @@ import numpy as np
 
 from lsched.arrivals import Arrivals
 from lsched.errors import OptionError, WorkerError
-from lsched.runner import Job, Lost, Progress, Run, Setting, run_all
+from lsched.runner import Job, Lost, Progress, Run, Setting, bounds_of, run_all
 from lsched.specs import check_schedulers, check_seeds, parse_cluster
 from lsched.statistics import Ratio, paired_ratio
-from sim import PRESETS, Cluster, make_scheduler
+from sim import PRESETS, Cluster, LowerBounds, make_scheduler
+from sim.bounds import METHODS, Method
 from sim.totals import PERCENTILES
 from traces import Trace, load
 from traces.errors import did_you_mean
@@ -64,15 +65,39 @@ class Case:
     Attributes:
         trace: its name; distinct in a comparison.
         arrivals: how queries arrive.
-        lower_bound_s: mean over queries and seeds of the isolated lower bound (B1): no scheduler's
-            mean latency is below it.
+        bounds: by seed, what no scheduler goes below.
         outcomes: by scheduler, in the order given.
     """
 
     trace: str
     arrivals: Arrivals
-    lower_bound_s: float
+    bounds: Mapping[int, LowerBounds]
     outcomes: Mapping[str, Outcome]
+
+    @property
+    def lower_bound_s(self) -> float:
+        """Mean over seeds of the bound on the mean latency."""
+        return float(np.mean([bound.mean_latency_s for bound in self.bounds.values()]))
+
+    @property
+    def lower_bounds_s(self) -> np.ndarray:
+        """Bounds on single latencies, in increasing order, of all seeds together.
+
+        The k-th lowest latency is at least the k-th of them. Shapes: [seeds × queries].
+        """
+        return np.sort(np.concatenate([bound.latencies_s for bound in self.bounds.values()]))
+
+    def lower_bound_figures(self) -> dict[str, float]:
+        """Bounds by the names that ``Outcome.figures`` has; of the makespan the mean over seeds."""
+        percentiles = np.percentile(self.lower_bounds_s, PERCENTILES)
+        return {
+            "mean_latency_s": self.lower_bound_s,
+            **{
+                f"p{percentile}_latency_s": float(value)
+                for percentile, value in zip(PERCENTILES, percentiles, strict=True)
+            },
+            "makespan_s": float(np.mean([bound.makespan_s for bound in self.bounds.values()])),
+        }
 
     @property
     def label(self) -> str:
@@ -165,6 +190,7 @@ def compare(
     seeds: int | Iterable[int] = 10,
     history: bool = True,
     reference: str | None = None,
+    bounds: Method = "fast",
     workers: int = 1,
     progress: Progress | None = None,
 ) -> Comparison:
@@ -187,6 +213,7 @@ def compare(
         history: whether schedulers see completed runs.
         reference: the scheduler that ratios refer to; default ``fair`` if it is there, else the
             first.
+        bounds: how lower bounds are worked out, see ``sim.lower_bounds``.
         workers: processes. More than one need the caller's ``if __name__ == "__main__":``.
         progress: called after each run.
 
@@ -203,13 +230,15 @@ def compare(
     given = _listed("traces", traces, str | Path | Trace)
     _check_type("cluster", resolved, Cluster)
     _check_type("history", history, bool)
+    if bounds not in METHODS:
+        raise OptionError(f"bounds are {bounds!r}, expected {' or '.join(METHODS)}")
     loaded = [item if isinstance(item, Trace) else load(item) for item in given]
     clairvoyant = {
         name: bool(getattr(make_scheduler(name), "is_clairvoyant", False)) for name in names
     }
     setting = Setting(tuple(loaded), resolved, history)
     jobs = [
-        Job(trace, kind, name, seed)
+        Job(trace, kind, name, seed, bounds if name == reference else None)
         for trace in range(len(loaded))
         for kind in kinds
         for name in names
@@ -222,7 +251,12 @@ def compare(
     for label in _trace_labels(given, loaded):
         for kind in kinds:
             by_name = {name: tuple(next(runs) for _ in seed_list) for name in names}
-            cases.append(_case(label, kind, by_name, reference, clairvoyant))
+            limits = {
+                seed: _limits(setting, result)
+                for seed, result in zip(seed_list, by_name[reference], strict=True)
+            }
+            outcomes = _outcomes(by_name, reference, clairvoyant)
+            cases.append(Case(label, kind, limits, outcomes))
     cluster_name = cluster if isinstance(cluster, str) else _cluster_name(cluster)
     return Comparison(tuple(cases), names, reference, seed_list, setting, cluster_name)
 
@@ -269,18 +303,25 @@ def _check_some_ran(setting: Setting, results: Sequence[Run | Lost]) -> None:
         )
 
 
-def _case(
-    trace: str,
-    arrivals: Arrivals,
+def _limits(setting: Setting, result: Run | Lost) -> LowerBounds:
+    """The lower bounds that came with a run; worked out here where it is lost."""
+    if isinstance(result, Lost):
+        assert result.job.bounds is not None
+        return bounds_of(setting, result.job, result.job.bounds)
+    assert result.bounds is not None
+    return result.bounds
+
+
+def _outcomes(
     results: Mapping[str, tuple[Run | Lost, ...]],
     reference: str,
     clairvoyant: Mapping[str, bool],
-) -> Case:
+) -> dict[str, Outcome]:
     by_name = {
         name: tuple(result for result in of_seeds if isinstance(result, Run))
         for name, of_seeds in results.items()
     }
-    outcomes = {
+    return {
         name: Outcome(
             scheduler=name,
             is_clairvoyant=clairvoyant[name],
@@ -291,10 +332,6 @@ def _case(
         )
         for name, runs in by_name.items()
     }
-    # One run per seed: the bound does not depend on the scheduler.
-    by_seed = {run.seed: run for runs in by_name.values() for run in runs}
-    isolated = [query.isolated_s for run in by_seed.values() for query in run.queries]
-    return Case(trace, arrivals, float(np.mean(isolated)) if isolated else math.nan, outcomes)
 
 
 def _ratio(figure: str, runs: Sequence[Run], references: Sequence[Run]) -> Ratio:

@@ -128,8 +128,25 @@ def _document(comparison: Comparison, case: Case) -> dict[str, object]:
         "seeds": list(comparison.seeds),
         "reference": comparison.reference,
         "has_history": comparison.setting.has_history,
-        "lower_bound": {"mean_latency_s": finite(case.lower_bound_s)},
+        "lower_bound": _lower_bound(case),
         "schedulers": {name: _scheduler(outcome) for name, outcome in case.outcomes.items()},
+    }
+
+
+def _lower_bound(case: Case) -> dict[str, object]:
+    return {
+        **case.lower_bound_figures(),
+        "method": next(iter(case.bounds.values())).method,
+        "per_seed": [
+            {
+                "seed": seed,
+                "mean_latency_s": bound.mean_latency_s,
+                "best": bound.best,
+                "means_s": dict(bound.means_s),
+                "makespan_s": bound.makespan_s,
+            }
+            for seed, bound in case.bounds.items()
+        ],
     }
 
 

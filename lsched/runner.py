@@ -14,14 +14,17 @@ from sim import (
     Cluster,
     ClusterError,
     InvalidSchedule,
+    LowerBounds,
     QueryRecord,
     Result,
     SchedulerError,
     Stalled,
     UnknownScheduler,
+    lower_bounds,
     make_scheduler,
     simulate,
 )
+from sim.bounds import Method
 from traces import Trace, TraceError
 
 RUN_ERRORS = (
@@ -40,21 +43,26 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run to do; ``trace`` is an index."""
+    """One run to do; ``trace`` is an index; with ``bounds``, lower bounds are wanted as well."""
 
     trace: int
     arrivals: Arrivals
     scheduler: str
     seed: int
+    bounds: Method | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run gave: its seed, one record per query, and ``Result.summary()``."""
+    """What one run gave: its seed, one record per query, and ``Result.summary()``.
+
+    ``bounds`` are lower bounds on what any scheduler reaches, where the job asked for them.
+    """
 
     seed: int
     queries: tuple[QueryRecord, ...]
     summary: dict[str, float]
+    bounds: LowerBounds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +147,12 @@ def blamed(trace: str, scheduler: str, seed: int) -> Iterator[None]:
         raise type(error)(f"{place}: {error}") from error
 
 
+def bounds_of(setting: Setting, job: Job, method: Method) -> LowerBounds:
+    """Lower bounds on what any scheduler reaches with the queries of a job."""
+    arrivals = job.arrivals.of(setting.traces[job.trace], setting.cluster, job.seed)
+    return lower_bounds(arrivals, setting.cluster, job.seed, method)
+
+
 def num_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -146,7 +160,8 @@ def num_cores() -> int:
 
 def _run(setting: Setting, job: Job) -> Run:
     result = simulate_job(setting, job)
-    return Run(job.seed, tuple(result.queries), result.summary())
+    bounds = None if job.bounds is None else bounds_of(setting, job, job.bounds)
+    return Run(job.seed, tuple(result.queries), result.summary(), bounds)
 
 
 def _run_parallel(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich import box
 from rich.console import Group
@@ -13,6 +13,7 @@ from rich.text import Text
 
 from lsched.compare import Case, Outcome
 from lsched.statistics import Ratio
+from sim.bounds import BOUNDS
 
 CLAIRVOYANT_MARK = "†"
 CLAIRVOYANT_NOTE = f"{CLAIRVOYANT_MARK} clairvoyant: sees the true future; no real scheduler can."
@@ -178,8 +179,10 @@ def comparison_table(case: Case, reference: str, num_seeds: int, cluster_name: s
     return Group(table, *(Text(note, style="dim") for note in notes))
 
 
-def summary_table(title: str, summary: dict[str, float], lower_bound_s: float) -> Table:
-    """The figures of one run, one per line."""
+def summary_table(
+    title: str, summary: Mapping[str, float], lower_bounds: Mapping[str, float]
+) -> Table:
+    """The figures of one run, one per line, and bounds by the names of those they are for."""
     table = plain_table(title)
     table.add_column("figure")
     table.add_column("value", justify="right")
@@ -198,7 +201,10 @@ def summary_table(title: str, summary: dict[str, float], lower_bound_s: float) -
             table.add_row("utilization", f"{100 * value:.1f}", "%")
         else:
             table.add_row(_words(key), number(value), "")
-    table.add_row("lower bound of the mean latency", number(lower_bound_s * per_s), unit)
+    mean_s = lower_bounds["mean_latency_s"]
+    table.add_row("lower bound of the mean latency", number(mean_s * per_s), unit)
+    if "makespan_s" in lower_bounds:
+        table.add_row("lower bound of the makespan", number(lower_bounds["makespan_s"]), "s")
     return table
 
 
@@ -216,7 +222,7 @@ def _fixed(case: Case) -> set[str]:
 def _notes(case: Case, num_seeds: int, unit: str, per_s: float) -> list[str]:
     """Three lines at most."""
     limit = (
-        f"limit: {number(case.lower_bound_s * per_s)} {unit}, each query alone; "
+        f"limit: {number(case.lower_bound_s * per_s)} {unit}, {limit_text(case)}; "
         "busy %: with moves and warm-up"
     )
     if any(outcome.is_clairvoyant for outcome in case.outcomes.values()):
@@ -250,6 +256,12 @@ def _incomplete_notes(case: Case, reference: str, num_seeds: int) -> list[str]:
     if not case.outcomes[reference].runs:
         notes.append(f"no ratios: {short_name(reference)}, which they refer to, has no run.")
     return notes
+
+
+def limit_text(case: Case) -> str:
+    """Which bound the limit on the mean latency is; of several, by seed, the one that holds all."""
+    best = {bound.best for bound in case.bounds.values()}
+    return f"lower bound {[name for key, name in BOUNDS.items() if key in best][-1]}"
 
 
 def replay_note(case: Case) -> str:

@@ -1,5 +1,6 @@
 """A discrete-event simulator of an analytical cluster that replays query traces."""
 
+from sim.bounds import LowerBounds, lower_bounds
 from sim.cluster import PRESETS, Cluster, preset
 from sim.errors import ClusterError, InvalidSchedule, SchedulerError, Stalled, UnknownScheduler
 from sim.events import Event, digest
@@ -23,6 +24,7 @@ __all__ = [
     "History",
     "Hold",
     "InvalidSchedule",
+    "LowerBounds",
     "OperatorView",
     "Outage",
     "PlanHistory",
@@ -36,6 +38,7 @@ __all__ = [
     "Stalled",
     "UnknownScheduler",
     "digest",
+    "lower_bounds",
     "make_scheduler",
     "preset",
     "register",

@@ -6,7 +6,7 @@ import math
 import operator
 from collections.abc import Callable
 
-from sim.bounds import isolated_bound_us
+from sim.bounds.isolated import isolated_bound_us
 from sim.cluster import Cluster
 from sim.costs import CostModel
 from sim.errors import Stalled
@@ -50,7 +50,7 @@ class Progress:
     def admit(self, query: Query) -> ActiveQuery:
         """Let a query into the system."""
         active = ActiveQuery(query, self._compiled[query.plan], self._seed)
-        active.isolated_us = isolated_bound_us(active, self._cluster.num_executors)
+        active.isolated_us = isolated_bound_us(active, self._cluster)
         self.state.add(active)
         return active
 

@@ -89,7 +89,7 @@ class ActiveQuery:
         self.nodes = 0
         self.is_active = True
         self.slot = self.base_slot = -1
-        self.isolated_us = 0.0
+        self.isolated_us = 0
         self.delay_us = 0
         self.lost_us = 0
 

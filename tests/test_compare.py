@@ -91,16 +91,28 @@ def test_results_json_from_queries_csv(comparison: Comparison, tmp_path: Path) -
         rows = list(csv.DictReader(file))
     assert len(rows) == 3 * 3 * 12
     isolated = [float(row["isolated_s"]) for row in rows if row["scheduler"] == "fifo"]
-    assert document["lower_bound"]["mean_latency_s"] == pytest.approx(np.mean(isolated))
+    bound = document["lower_bound"]
+    assert bound["method"] == "fast"
+    assert [entry["seed"] for entry in bound["per_seed"]] == [0, 1, 2]
+    assert bound["mean_latency_s"] >= np.mean(isolated) * (1 - 1e-12)
+    for key in ("mean_latency_s", "makespan_s"):
+        assert bound[key] == pytest.approx(np.mean([each[key] for each in bound["per_seed"]]))
+    for each in bound["per_seed"]:
+        assert each["mean_latency_s"] == max(each["means_s"].values())
+        assert each["means_s"][each["best"]] == each["mean_latency_s"]
     assert set(document["schedulers"]) == {"fifo", "fair", "oracle-srpt"}
     for name, figures in document["schedulers"].items():
         mine = [row for row in rows if row["scheduler"] == name]
         latencies = np.array([float(row["latency_s"]) for row in mine])
         assert figures["mean_latency_s"] == pytest.approx(latencies.mean())
-        assert figures["mean_latency_s"] >= document["lower_bound"]["mean_latency_s"]
+        for key in bound.keys() & figures.keys() - {"per_seed"}:
+            assert figures[key] >= bound[key] > 0
         for percentile in (50, 90, 95, 99):
             expected = np.percentile(latencies, percentile)
             assert figures[f"p{percentile}_latency_s"] == pytest.approx(expected)
+            assert bound[f"p{percentile}_latency_s"] == pytest.approx(
+                np.percentile(isolated, percentile)
+            )
         slowdowns = [float(row["slowdown"]) for row in mine]
         assert figures["mean_slowdown"] == pytest.approx(np.mean(slowdowns))
         assert figures["num_queries"] == 12

@@ -175,51 +175,6 @@ def test_the_pickles_are_the_same_as_the_document() -> None:
 
 
 @needs_samples
-def test_queries_alone_take_what_published_simulators_say() -> None:
-    """Ten executors, 10 GB, stage means, 2 s moves: Q6 and Q9 of two published simulators."""
-    trace = import_decima(DOCUMENT, times="mean", sizes=["10g"])
-    cluster = sim.Cluster(executors_per_node=10, move_delay_us=2_000_000, release="pipeline")
-    latencies = {
-        plan.name: sim.simulate(alone(plan), "fair", cluster=cluster).queries[0].latency_s
-        for plan in trace.plans
-    }
-    # By hand: 58 tasks in 6 rounds, then one; means of 3066.6 and 454.6 ms (rounded), after 2 s.
-    q6 = trace.plan("tpch-10g-q6")
-    assert [operator.num_work_orders for operator in q6.operators] == [58, 1]
-    assert latencies["tpch-10g-q6"] == pytest.approx(2 + 6 * 3.067 + 0.455)
-    assert latencies["tpch-10g-q6"] == pytest.approx(20.857, abs=5e-4)
-    assert latencies["tpch-10g-q9"] == pytest.approx(54.461, rel=0.005)
-    assert latencies["tpch-10g-q9"] == pytest.approx(54.630, rel=0.005)
-    # Here the order of stages matters most, and this is not theirs: see the next test.
-    assert latencies["tpch-10g-q18"] == pytest.approx(52.787, rel=0.01)
-    for plan in trace.plans:
-        work_s = sum(o.work_us for o in plan.operators) / 1e6
-        assert 2 + work_s / 10 <= latencies[plan.name] <= 2 + work_s
-
-
-class ScansFirst:
-    """Stages that need no other first, else in the order of the plan."""
-
-    def decide(self, view: sim.ClusterView) -> list[sim.Allocation]:
-        stages = [stage for query in view.queries for stage in query.schedulable]
-        stages.sort(key=lambda stage: (bool(stage.producers), stage.index))
-        return [sim.Allocation(stage, num_executors=view.num_executors) for stage in stages]
-
-
-@needs_samples
-def test_with_the_stages_in_the_same_order_the_result_is_the_same_to_the_millisecond() -> None:
-    """Q18, whose latency depends most on which of its stages comes first."""
-    (plan,) = import_decima(DOCUMENT, times="mean", sizes=["10g"], only=["18"]).plans
-    cluster = sim.Cluster(executors_per_node=10, move_delay_us=2_000_000, release="pipeline")
-    scans_first, longest_first = (
-        sim.simulate(alone(plan), scheduler, cluster=cluster).queries[0].latency_s
-        for scheduler in (ScansFirst(), "critical-path")
-    )
-    assert scans_first == pytest.approx(52.787, abs=5e-4)
-    assert longest_first == pytest.approx(52.910, rel=1e-3)
-
-
-@needs_samples
 def test_a_replay() -> None:
     trace = import_decima(DOCUMENT, sizes=["2g"], num_queries=30)
     assert sim.simulate(trace, "fair", cluster="spark-50").summary()["num_queries"] == 30

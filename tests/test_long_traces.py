@@ -17,6 +17,7 @@ import sim
 import traces
 from lsched.cli import main
 from lsched.commands import console
+from lsched.commands import simulate as commands_simulate
 from lsched.commands.console import ProgressLines
 from sim import QueryRecord
 from traces import Query, TraceStream, poisson_arrivals
@@ -67,7 +68,10 @@ def test_a_stream_gives_what_the_trace_gives() -> None:
         assert key in timed or streamed.summary()[key] == value
 
 
-def test_simulate_streams_the_same_rows_and_figures(tmp_path: Path) -> None:
+def test_simulate_streams_the_same_rows_and_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands_simulate, "MAX_LOADED", 100)
     drawn = poisson_arrivals(trace(SMALL), 400, seed=0, interval_us=15)
     path = tmp_path / "drawn.jsonl.gz"
     traces.write(drawn, path)
@@ -88,8 +92,9 @@ def test_simulate_streams_the_same_rows_and_figures(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_late_in_a_trace_leaves_no_rows(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(commands_simulate, "MAX_LOADED", 100)
     path, rows = tmp_path / "cut.jsonl", tmp_path / "rows.csv"
     traces.write(steady_stream(300), path)
     lines = path.read_bytes().splitlines(keepends=True)

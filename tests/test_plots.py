@@ -98,11 +98,14 @@ def test_axes_have_names_and_units(comparison: Comparison) -> None:
     assert labels(gantt(result)) == ("time (ms)", "executor")
 
 
-def test_cdf_has_every_scheduler_and_ends_at_one(comparison: Comparison) -> None:
+def test_cdf_has_every_scheduler_and_the_limit_and_ends_at_one(comparison: Comparison) -> None:
     axes = latency_cdf(comparison, comparison.cases[0]).axes[0]
-    assert len(axes.lines) == 9
+    assert len(axes.lines) == 10
     styles = {(line.get_color(), line.get_linestyle()) for line in axes.lines}
-    assert len(styles) == 9
+    assert len(styles) == 10
+    limit = np.asarray(axes.lines[-1].get_xdata())
+    for line in axes.lines[:-1]:
+        assert (np.asarray(line.get_xdata()) >= limit * (1 - 1e-12)).all()
     for line in axes.lines:
         shares = np.asarray(line.get_ydata())
         assert (shares[0], shares[-1]) == (0.0, 1.0)

@@ -353,13 +353,15 @@ def test_the_summary_is_worked_out_from_the_records() -> None:
 
 @pytest.mark.parametrize(
     ("num_executors", "expected"),
-    [(1, 160), (2, 110), (99, 110)],  # work 160 ÷ 1; then 100 + 10 along the breaking edge
+    [(1, 210), (2, 160), (99, 160)],  # work 210 ÷ 1; then 50 + 100 + 10 one after the other
 )
 def test_slowdown_is_against_the_longest_chain_or_the_work_per_executor(
     num_executors: int, expected: int
 ) -> None:
-    # 0 (50) streams into 1 (100), which 2 (10) waits for: 0 and 1 can run at the same time.
-    the_plan = plan(op(50), op(100), op(10), edges="0-1 1>2")
-    record = run(trace(the_plan), in_order(degree=9), executors_per_node=num_executors).records[0]
+    # 0 (50, 50) streams into 1 (100), which 2 (10) waits for. Together in a pipeline the one work
+    # order of 1 is in a task of 0, so after 50 of it; otherwise 1 waits for 0.
+    the_plan = plan(op(50, 50), op(100), op(10), edges="0-1 1>2")
+    one_at_a_time = in_order(limit=1, degree=9)
+    record = run(trace(the_plan), one_at_a_time, executors_per_node=num_executors).records[0]
     assert record.isolated_s == pytest.approx(expected * 1e-6)
-    assert record.slowdown == pytest.approx(160 / expected)
+    assert record.slowdown == pytest.approx(210 / expected)

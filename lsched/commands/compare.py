@@ -27,6 +27,7 @@ from lsched.report import write_comparison
 from lsched.runner import num_cores
 from lsched.specs import parse_schedulers, parse_seeds
 from lsched.tables import comparison_table
+from sim.bounds import Method
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,9 @@ class Options:
 
     history: OnOff = "on"
     """Whether schedulers see completed runs of a plan."""
+
+    bounds: Method = "fast"
+    """How the limit on the mean latency is worked out: fast, or lp for a tighter one."""
 
     out: OptionalPath = None
     """Directory for results.json, queries.csv and plots; without it only the table is shown."""
@@ -112,6 +116,7 @@ def _compare(options: Options) -> Comparison:
             seeds=parse_seeds(options.seeds),
             history=options.history == "on",
             reference=options.reference,
+            bounds=options.bounds,
             workers=options.workers,
             progress=progress,
         )

@@ -10,6 +10,7 @@ from matplotlib.patches import Patch
 from lsched.compare import Case, Comparison, Outcome
 from lsched.plots.style import (
     COLOURS,
+    LIMIT,
     add_legend,
     add_title,
     case_heading,
@@ -29,7 +30,10 @@ MIN_BOX = 5
 
 
 def latency_cdf(comparison: Comparison, case: Case) -> Figure:
-    """Share of queries with at most a latency, one line per scheduler, all seeds together."""
+    """Share of queries with at most a latency, one line per scheduler, all seeds together.
+
+    The limit is the share of queries whose isolated bound is at most that: no curve is left of it.
+    """
     figure, axes = new_figure()
     outcomes = list(case.outcomes.values())
     unit, per_s = time_unit(outcome.figures["p99_latency_s"] for outcome in outcomes)
@@ -38,13 +42,14 @@ def latency_cdf(comparison: Comparison, case: Case) -> Figure:
     for outcome, width in zip(outcomes, widths, strict=True):
         style = line_style(comparison.schedulers.index(outcome.scheduler)) | {"linewidth": width}
         latencies = np.sort(outcome.latencies_s) * per_s
-        shares = np.arange(len(latencies) + 1) / len(latencies)
-        steps = np.concatenate((latencies[:1], latencies))  # from 0 at the lowest latency
-        axes.step(steps, shares, where="post", label=display_name(outcome), **style)
+        axes.step(*_shares(latencies), where="post", label=display_name(outcome), **style)
         low, high = (
             min(low, np.quantile(latencies, 0.005, method="lower")),
             max(high, latencies[-1]),
         )
+    limits = case.lower_bounds_s * per_s
+    axes.step(*_shares(limits), where="post", label="lower bound,\neach query alone", **LIMIT)
+    low = min(low, np.quantile(limits, 0.005, method="lower"))
     axes.set_xscale("log")
     axes.set_xlim(low / 1.1, high * 1.1)
     log_ticks(axes.xaxis, *axes.get_xlim())
@@ -54,6 +59,12 @@ def latency_cdf(comparison: Comparison, case: Case) -> Figure:
     add_title(figure, case_heading(comparison, case))
     add_legend(figure, axes, outcomes)
     return figure
+
+
+def _shares(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted values and the share of them that is at most each, from 0 at the lowest."""
+    steps = np.concatenate((values[:1], values))
+    return steps, np.arange(len(steps)) / len(values)
 
 
 def latency_by_plan(comparison: Comparison, case: Case) -> Figure:

@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from lsched.compare import Case, Comparison
-from lsched.plots.style import COLOURS, add_title, case_heading, log_ticks, new_figure
-from lsched.statistics import Ratio
+from lsched.plots.style import COLOURS, LIMIT, add_title, case_heading, log_ticks, new_figure
+from lsched.statistics import Ratio, paired_ratio
 from lsched.tables import CLAIRVOYANT_NOTE, display_name, replay_note, short_name
 
 BETTER, WORSE, UNCLEAR = COLOURS[2], COLOURS[1], "#a0a0a0"
@@ -22,7 +22,7 @@ def ratio_to_reference(comparison: Comparison, case: Case) -> Figure:
 
     The axis is logarithmic, so that twice as fast and twice as slow are as long as each other.
     Whiskers are the 95 % confidence interval; bars whose interval contains 1 are grey. Diamonds
-    are the same ratio at the 95th percentile.
+    are the same ratio at the 95th percentile. The dotted line is the ratio of the lower bound.
     """
     outcomes = [o for o in reversed(case.ranked) if o.scheduler != comparison.reference]
     figure, axes = new_figure(width=7.2, height=2.1 + 0.34 * max(len(outcomes), 2))
@@ -60,6 +60,13 @@ def ratio_to_reference(comparison: Comparison, case: Case) -> Figure:
             fontsize="small",
             annotation_clip=False,
         )
+    runs = [run for run in case.outcomes[comparison.reference].runs if run.seed in case.bounds]
+    limit = paired_ratio(
+        [case.bounds[run.seed].mean_latency_s for run in runs],
+        [run.summary["mean_latency_s"] for run in runs],
+    ).value
+    low = min(low, limit)
+    axes.axvline(limit, **LIMIT)
     margin = math.exp(0.06 * math.log(high / low) + 0.01)
     axes.set_xscale("log")
     axes.set_xlim(low / margin, high * margin)
@@ -99,7 +106,8 @@ def _legend(has_intervals: bool) -> list[Artist]:
         )
     diamond = Line2D([], [], linestyle="none", label="95th percentile")
     diamond.set(marker="D", markersize=5, markerfacecolor="white", markeredgecolor="black")
-    return [*entries, diamond]
+    limit = Line2D([], [], label="lower bound of the mean", **LIMIT)
+    return [*entries, diamond, limit]
 
 
 def _ends(ratio: Ratio) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lsched.compare import Case, Comparison, Outcome
 from lsched.plots.style import (
+    LIMIT,
     NOTE,
     add_axes,
     add_legend,
@@ -67,7 +68,7 @@ def latency_by_load(comparison: Comparison, cases: Sequence[Case]) -> Figure:
         ratios = [outcome.ratios["mean_latency_s"] for outcome in outcomes]
         _line(right, xs, [(ratio.value, ratio.low, ratio.high) for ratio in ratios], index)
     bounds = [case.lower_bound_s * per_s for case in ordered]
-    left.errorbar(loads, bounds, color="#7f7f7f", linestyle=":", linewidth=1.4, label="lower bound")
+    left.errorbar(loads, bounds, label="lower bound", **LIMIT)
     left.set_ylabel(f"mean latency ({unit})")
     right.set_ylabel(f"mean latency ÷ that of {short_name(comparison.reference)}")
     is_linear = lowest < min(bounds) / 10

@@ -28,6 +28,8 @@ combinations come before the first again, and equal curves show through each oth
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 GRID = "#d9d9d9"
 NOTE = "#404040"
+LIMIT: dict[str, Any] = {"color": "#7f7f7f", "linestyle": ":", "linewidth": 1.4}
+"""The line of what no scheduler goes below."""
 TICK_STEPS: tuple[tuple[float, ...], ...] = (
     (1.0,),
     (1.0, 3.0),

@@ -243,11 +243,11 @@ def _source(duckdb: Any, repetitions: int) -> dict[str, str]:
         "repetitions": f"{repetitions}, the first dropped, the median kept",
         "times": "probes as if their own hash table were alone in 32 MB of cache",
         "date": datetime.now(UTC).date().isoformat(),
-        "processor": _processor(),
+        "processor": processor(),
     }
 
 
-def _processor() -> str:
+def processor() -> str:
     """Model of the processor and its number of cores."""
     model = ""
     try:

@@ -82,8 +82,8 @@ class Session:
         return Execution(profile, events, end_us)
 
 
-def connect(duckdb: Any, scratch: Path, database: Path | None = None) -> Any:
-    """A connection with one thread that loads nothing by itself.
+def connect(duckdb: Any, scratch: Path, database: Path | None = None, threads: int = 1) -> Any:
+    """A connection that loads nothing by itself, with one thread if no more are wanted.
 
     To a database file, for reading only, or to an empty database in memory.
     """
@@ -91,7 +91,7 @@ def connect(duckdb: Any, scratch: Path, database: Path | None = None) -> Any:
         ":memory:" if database is None else str(database),
         read_only=database is not None,
         config={
-            "threads": 1,
+            "threads": threads,
             "temp_directory": str(scratch / "spill"),
             **CLOSED,
         },

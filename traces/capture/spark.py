@@ -63,7 +63,7 @@ def capture_spark(
         folder = scratch.resolve()
         with spark_session(folder, cores, memory_gb) as session:
             for name, path in views.items():
-                _register(session, name, path)
+                register_table(session, name, path)
             for index, statement in enumerate(statements):
                 _execute(session, statement, index, repetitions, say)
         logs = [file for file in (folder / "events").iterdir() if file.name[0] != "."]
@@ -102,7 +102,7 @@ def _say_nothing(line: str) -> None:
     pass
 
 
-def _register(session: Any, name: str, path: Path) -> None:
+def register_table(session: Any, name: str, path: Path) -> None:
     """Make a file or directory a view. Its path and its name mean nothing but themselves."""
     plain = "file://" + re.sub(r"([][{}*?\\^])", r"\\\1", str(path.resolve()))
     try:

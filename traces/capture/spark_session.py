@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,13 +45,16 @@ def check_spark() -> None:
 
 
 @contextmanager
-def spark_session(folder: Path, cores: int | None, memory_gb: int) -> Iterator[Any]:
+def spark_session(
+    folder: Path, cores: int | None, memory_gb: int, settings: Mapping[str, str] | None = None
+) -> Iterator[Any]:
     """A session whose event log is the only file of ``folder / "events"`` once it has ended.
 
     Args:
         folder: an empty directory for all that Spark writes.
         cores: tasks that run at once; None: one for each core.
         memory_gb: largest heap of its Java machine.
+        settings: more of Spark's own settings, by name.
 
     Raises:
         TraceError: Spark cannot be started, or one runs in this process already.
@@ -83,7 +86,7 @@ def spark_session(folder: Path, cores: int | None, memory_gb: int) -> Iterator[A
     disabled = logging.root.manager.disable
     logging.disable()  # PySpark logs errors with Java's stack, and raises them as well
     try:
-        conf = pyspark.SparkConf().setAll(options.items())
+        conf = pyspark.SparkConf().setAll({**options, **(settings or {})}.items())
         gateway = _launch(conf, folder / "spark.log")
         try:
             with _session(pyspark, conf, gateway) as session:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from traces.importers import spark_events as events
-from traces.importers.spark_execution import Execution, Stage, Task
+from traces.importers.spark_execution import Execution, Stage, StageSpan, Task
 from traces.importers.spark_left_out import MAX_STAGES, LeftOut, Reason
 from traces.importers.spark_plan import to_edges, to_operators
 from traces.model import MAX_WORK_ORDER_US, Edge, Operator
@@ -24,6 +24,7 @@ class SparkQuery:
         application: the application's name.
         pool: scheduler pool.
         operators, edges: its plan.
+        spans: by operator, when its stage ran.
         num_short: tasks of 0 ms.
         work_ms: sum of its tasks' times.
     """
@@ -35,6 +36,7 @@ class SparkQuery:
     pool: str
     operators: tuple[Operator, ...]
     edges: tuple[Edge, ...]
+    spans: tuple[StageSpan, ...]
     num_short: int
     work_ms: int
 
@@ -260,6 +262,7 @@ class Application:
                 pool=execution.pool,
                 operators=to_operators(complete, self._slots, num_slots),
                 edges=to_edges(execution, complete),
+                spans=tuple(stage.span for stage in complete),
                 work_ms=sum(task.duration_ms for task in tasks),
                 num_short=sum(not task.duration_ms for task in tasks),
             )

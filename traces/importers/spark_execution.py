@@ -28,6 +28,19 @@ class Task(NamedTuple):
         return max(1, 1000 * self.duration_ms)
 
 
+class StageSpan(NamedTuple):
+    """When a stage ran, milliseconds since 1970, and the number of its job.
+
+    ``submitted_ms`` is when the driver had its tasks ready, ``launch_ms`` when the first one began,
+    ``finish_ms`` when the last one had finished.
+    """
+
+    job_id: int
+    submitted_ms: int
+    launch_ms: int
+    finish_ms: int
+
+
 @dataclass(slots=True, eq=False)
 class Stage:
     """A stage that a job listed.
@@ -76,6 +89,14 @@ class Stage:
     def work_ms(self) -> int:
         """Sum of its tasks' times."""
         return sum(task.duration_ms for task in self.tasks.values())
+
+    @property
+    def span(self) -> StageSpan:
+        """When it ran; a log that does not say when it was submitted has its first launch."""
+        launch_ms = min(task.launch_ms for task in self.tasks.values())
+        submitted_ms = launch_ms if self.submitted_ms is None else self.submitted_ms
+        finish_ms = max(task.finish_ms for task in self.tasks.values())
+        return StageSpan(self.job_id, min(submitted_ms, launch_ms), launch_ms, finish_ms)
 
 
 @dataclass(slots=True, eq=False)

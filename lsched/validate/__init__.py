@@ -1,0 +1,1 @@
+"""Checks of the simulator against what is known from elsewhere."""
