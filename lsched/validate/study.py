@@ -39,7 +39,7 @@ NUM_QUERIES = {0.5: 1_000, 0.7: 1_000, 0.9: 3_000}
 """Queries of a replication at each load. A third as many go before them to warm up, and a
 sixth after them."""
 NUM_REPLICATIONS = 20
-MIN_REPLICATIONS = 8
+MIN_REPLICATIONS = 12
 QUICK_FACTOR = 0.2
 
 
