@@ -284,6 +284,8 @@ def test_the_number_of_workers_changes_nothing(monkeypatch: pytest.MonkeyPatch) 
 def test_too_few_replications_are_refused() -> None:
     with pytest.raises(OptionError, match="replications is 3, expected at least 12"):
         study([System("fifo", CONSTANT, 0.5)], replications=3)
+    with pytest.raises(OptionError, match="workers is 0"):
+        study([System("fifo", CONSTANT, 0.5)], workers=0)
 
 
 # Little's law on anything
