@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
-import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +11,7 @@ from scipy.stats import t as student
 
 from lsched.errors import OptionError
 from lsched.runner import Progress
+from lsched.validate.parallel import parallel_map
 from lsched.validate.queues import SIZE_BINS, Sample, run
 from lsched.validate.services import CONSTANT, EXPONENTIAL, VARIABLE
 from lsched.validate.system import System
@@ -39,7 +37,7 @@ NUM_QUERIES = {0.5: 1_000, 0.7: 1_000, 0.9: 3_000}
 """Queries of a replication at each load. A third as many go before them to warm up, and a
 sixth after them."""
 NUM_REPLICATIONS = 20
-MIN_REPLICATIONS = 8
+MIN_REPLICATIONS = 12
 QUICK_FACTOR = 0.2
 
 
@@ -199,15 +197,18 @@ def study(
         progress: called after each run.
 
     Raises:
-        OptionError: there are too few replications for an interval.
+        OptionError: there are too few replications for an interval, or no workers.
+        WorkerError: a worker process died.
     """
     if replications < MIN_REPLICATIONS:
         raise OptionError(
             f"replications is {replications}, expected at least {MIN_REPLICATIONS} for intervals"
         )
+    if workers < 1:
+        raise OptionError(f"workers is {workers}, expected a whole number from 1")
     jobs = [(system, seed, number, length) for system in systems for number in range(replications)]
     samples = []
-    for sample in _results(jobs, workers):
+    for sample in parallel_map(_run, jobs, workers):
         samples.append(sample)
         if progress is not None:
             progress(len(samples), len(jobs))
@@ -262,18 +263,6 @@ def _rows(system: System, samples: Sequence[Sample]) -> Iterator[Row]:
 
 
 Job = tuple[System, int, int, float]
-
-
-def _results(jobs: Sequence[Job], workers: int) -> Iterator[Sample]:
-    if workers == 1:
-        yield from map(_run, jobs)
-        return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, signal.signal, (signal.SIGINT, signal.SIG_IGN))
-    try:
-        yield from pool.map(_run, jobs)
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _run(job: Job) -> Sample:
