@@ -112,7 +112,7 @@ def test_compare_into_what_an_earlier_run_left(
     ("command", "stride", "least"),
     [
         (f"{COMPARE} 2 --no-plots --out new/er/out", 1, 12),
-        (f"{COMPARE} 2 --out out", 40, 2),
+        (f"{COMPARE} 2 --out out", 20, 2),
         ("describe t.jsonl --out out", 8, 2),
         (SIMULATE, 3, 4),
         ("generate t.jsonl --load 0.5 --queries 40 --out x.jsonl.gz", 1, 3),
