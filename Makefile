@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test test-spark check format bench figures results engines clean
+.PHONY: demo test test-spark check format bench figures results validation outages engines clean
 
 demo: $(VENV)/installed  ## compare schedulers on the shipped trace
 	$(BIN)/lsched compare tpch --schedulers fifo,fair,stride,weighted-fair:alpha=-1,srpt:size=history+share=2,oracle-srpt \
@@ -48,10 +48,25 @@ results: $(VENV)/installed
 	$(COMPARE) --schedulers $(RULES) --scale 100 --cluster warehouse-4x16:memory_bytes=none --out out/warehouse-plenty
 	$(COMPARE) --schedulers $(RULES) --scale 100 --cluster warehouse-4x16:memory_bytes=16e9 --out out/warehouse-scarce
 
+validation: $(VENV)/installed  ## theory and lower bounds: tables and figures of docs/validation.md
+	$(BIN)/lsched validate theory --out out/theory
+	$(BIN)/lsched validate bounds --out out/validate-bounds
+	cp out/theory/theory.png docs/images/theory.png
+	cp out/validate-bounds/bounds.png docs/images/bounds.png
+
+# With failing nodes, as in docs/validation.md.
+OUTAGES := $(BIN)/lsched compare tpch --load 0.5 --scale 100 --seeds 5 --no-plots \
+	--schedulers fair,srpt:size=history+share=2,priced
+
+outages: $(VENV)/installed  ## what failing nodes cost under several rules
+	$(OUTAGES) --cluster warehouse-4x16 --out out/steady
+	$(OUTAGES) --cluster warehouse-4x16:node_mtbf_us=60000000+mean_repair_us=15000000 --out out/failing
+
 engines: $(VENV)/installed-spark  ## simulated against measured latencies on Spark and DuckDB
 	$(BIN)/lsched validate spark --directory out/tpch --out out/spark
-	$(BIN)/lsched validate spark --adaptive --directory out/tpch --out out/spark-adaptive
 	$(BIN)/lsched validate duckdb --directory out/tpch --out out/duckdb
+	cp out/spark/predictions.png docs/images/spark.png
+	cp out/duckdb/predictions.png docs/images/duckdb.png
 
 clean:
 	rm -rf $(VENV) out build *.egg-info
