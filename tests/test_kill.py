@@ -112,7 +112,7 @@ def test_compare_into_what_an_earlier_run_left(
     ("command", "stride", "least"),
     [
         (f"{COMPARE} 2 --no-plots --out new/er/out", 1, 12),
-        (f"{COMPARE} 2 --out out", 40, 2),
+        (f"{COMPARE} 2 --out out", 20, 2),
         ("describe t.jsonl --out out", 8, 2),
         (SIMULATE, 3, 4),
         ("generate t.jsonl --load 0.5 --queries 40 --out x.jsonl.gz", 1, 3),
@@ -149,11 +149,12 @@ def test_capture_of_a_benchmark(tmp_path: Path) -> None:
 
 
 def compare_words(out: Path) -> list[str]:
-    words = ["compare", "tpch", "--schedulers", "fifo,fair,srpt", "--load", "0.8"]
-    words += ["--queries", "20", "--seeds", "3", "--no-plots", "--workers", "2", "--out", str(out)]
+    words = ["compare", "tpch", "--schedulers", "fifo,fair", "--load", "0.8"]
+    words += ["--queries", "20", "--seeds", "2", "--no-plots", "--workers", "2", "--out", str(out)]
     return [*LSCHED, *words]
 
 
+@pytest.mark.slow
 def test_compare_with_workers(tmp_path: Path) -> None:
     """Killed with its workers, or without them: then they end by themselves."""
     start = time.monotonic()

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
-import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import t as student
 
-from lsched.errors import OptionError
+from lsched.errors import OptionError, WorkerError
 from lsched.runner import Progress
 from lsched.validate.queues import SIZE_BINS, Sample, run
 from lsched.validate.services import CONSTANT, EXPONENTIAL, VARIABLE
@@ -24,6 +21,7 @@ from lsched.validate.theory import (
     round_robin_sojourns,
     srpt_sojourn,
 )
+from lsched.workers import Death, JobError, Workers
 
 CONFIDENCE = 0.99
 LOADS = (0.5, 0.7, 0.9)
@@ -200,17 +198,14 @@ def study(
 
     Raises:
         OptionError: there are too few replications for an interval.
+        WorkerError: a worker process died.
     """
     if replications < MIN_REPLICATIONS:
         raise OptionError(
             f"replications is {replications}, expected at least {MIN_REPLICATIONS} for intervals"
         )
     jobs = [(system, seed, number, length) for system in systems for number in range(replications)]
-    samples = []
-    for sample in _results(jobs, workers):
-        samples.append(sample)
-        if progress is not None:
-            progress(len(samples), len(jobs))
+    samples = _results(jobs, workers, progress or (lambda done, total: None))
     by_system = {
         system: samples[at * replications : (at + 1) * replications]
         for at, system in enumerate(systems)
@@ -264,19 +259,25 @@ def _rows(system: System, samples: Sequence[Sample]) -> Iterator[Row]:
 Job = tuple[System, int, int, float]
 
 
-def _results(jobs: Sequence[Job], workers: int) -> Iterator[Sample]:
+def _results(jobs: Sequence[Job], workers: int, progress: Progress) -> list[Sample]:
     if workers == 1:
-        yield from map(_run, jobs)
-        return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, signal.signal, (signal.SIGINT, signal.SIG_IGN))
+        samples = []
+        for job in jobs:
+            samples.append(_run(None, job))
+            progress(len(samples), len(jobs))
+        return samples
     try:
-        yield from pool.map(_run, jobs)
-    finally:
-        pool.shutdown(cancel_futures=True)
+        with Workers(_run, None, jobs, lambda job: job[0]) as crew:
+            results = crew.do_all(workers, progress)
+    except JobError as failure:
+        raise failure.error from None
+    for (system, _, number, _), result in zip(jobs, results, strict=True):
+        if isinstance(result, Death):
+            raise WorkerError(f"{system}, replication {number}: {result.reason}")
+    return [result for result in results if not isinstance(result, Death)]
 
 
-def _run(job: Job) -> Sample:
+def _run(_: None, job: Job) -> Sample:
     system, seed, number, length = job
     num_queries = max(100, round(length * NUM_QUERIES[system.load]))
     return run(
