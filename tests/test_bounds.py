@@ -279,3 +279,10 @@ def test_percentiles_are_those_of_isolated_bounds() -> None:
 def test_an_unknown_method_is_refused() -> None:
     with pytest.raises(ValueError, match="'best', expected fast or lp"):
         sim.lower_bounds(trace(plan(op(1))), Cluster(), method="best")  # type: ignore[arg-type]
+
+
+def test_times_that_round_to_nothing_leave_nothing_to_bound_but_a_microsecond() -> None:
+    profile = (Wave(num_executors=1, rest=(1,)),)
+    nothing = trace(plan(op(1, waves=profile)), time_factor=0.5)
+    found = sim.lower_bounds(nothing, Cluster(executors_per_node=1), method="lp")
+    assert found.mean_latency_s == 1e-6

@@ -166,7 +166,7 @@ def test_files_that_do_not_fit_are_told(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(TraceError, match=r"a query called 'above' is in .* as well"):
         read_statements([folder / "sql", tmp_path])
     (tmp_path / "above.sql").write_text(" " * 2_000_000)
-    with pytest.raises(TraceError, match="more than 1048576 bytes"):
+    with pytest.raises(TraceError, match="larger than 1,048,576 bytes"):
         read_statements([tmp_path])
 
 

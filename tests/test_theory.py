@@ -219,12 +219,12 @@ def test_controls_take_luck_away() -> None:
 def test_intervals_contain_the_truth_as_often_as_they_say() -> None:
     generator = np.random.default_rng(1)
     hits = 0
-    for _ in range(1000):
+    for _ in range(400):
         controls = generator.normal(size=(12, 2))
         values = 3 + controls @ [1.0, -2.0] + generator.normal(size=12)
         interval = controlled_mean(values.tolist(), controls)
         hits += abs(interval.mean - 3) <= interval.half_width
-    assert 980 <= hits <= 998
+    assert 390 <= hits <= 399
 
 
 # Simulation against theory
@@ -233,12 +233,10 @@ QUICK = [
     System("fifo", EXPONENTIAL, 0.5),
     System("fifo", EXPONENTIAL, 0.7, 2),
     System("fifo", EXPONENTIAL, 0.9, 8),
-    System("fifo", CONSTANT, 0.5),
     System("fifo", VARIABLE, 0.5),
     System("srpt", EXPONENTIAL, 0.7, slice_size=1 / 40),
     System("slices", CONSTANT, 0.7, slice_size=1 / 4),
     System("slices", EXPONENTIAL, 0.5, slice_size=1 / 10),
-    System("slices", VARIABLE, 0.5, slice_size=1 / 4),
 ]
 
 
@@ -251,7 +249,7 @@ def label(system: System) -> str:
 def test_simulated_means_are_what_theory_says(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(study_module, "NUM_QUERIES", {0.5: 600, 0.7: 800, 0.9: 1_000})
+    monkeypatch.setattr(study_module, "NUM_QUERIES", {0.5: 600, 0.7: 700, 0.9: 800})
     result = study([system], replications=16)
     main_row = result.rows[0]
     assert main_row.simulated.half_width < 0.1 * main_row.theory  # else it could not fail
@@ -272,20 +270,22 @@ def test_the_comparison_notices_a_wrong_rule(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr("lsched.validate.queues.make_scheduler", lambda _: LastIn())
     monkeypatch.setattr(study_module, "NUM_QUERIES", {0.7: 300})
-    result = study([System("fifo", CONSTANT, 0.7)], replications=8)
-    assert (result.num_exact, result.num_first_come, result.num_little) == (0, 8, 8)
+    result = study([System("fifo", CONSTANT, 0.7)], replications=12)
+    assert (result.num_exact, result.num_first_come, result.num_little) == (0, 12, 12)
 
 
 def test_the_number_of_workers_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     systems = [System("fifo", EXPONENTIAL, 0.5), System("slices", CONSTANT, 0.5, slice_size=0.5)]
-    one, two = (study(systems, replications=8, length=0.1, workers=n) for n in (1, 2))
+    one, two = (study(systems, replications=12, length=0.1, workers=n) for n in (1, 2))
     assert one == two
-    assert study(systems, replications=8, length=0.1, seed=1) != one
+    assert study(systems, replications=12, length=0.1, seed=1) != one
 
 
 def test_too_few_replications_are_refused() -> None:
-    with pytest.raises(OptionError, match="replications is 3, expected at least 8"):
+    with pytest.raises(OptionError, match="replications is 3, expected at least 12"):
         study([System("fifo", CONSTANT, 0.5)], replications=3)
+    with pytest.raises(OptionError, match="workers is 0"):
+        study([System("fifo", CONSTANT, 0.5)], workers=0)
 
 
 # Little's law on anything
@@ -323,17 +323,18 @@ def test_the_meter_by_hand() -> None:
 def test_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    systems = [system for system in QUICK if system.load != 0.9]
+    systems = [system for system in QUICK if system.load == 0.5]
     monkeypatch.setattr(validate_theory, "all_systems", lambda: systems)
-    words = ["validate", "theory", "--quick", "--replications", "8", "--workers", "1"]
+    words = ["validate", "theory", "--quick", "--replications", "12", "--workers", "1"]
     assert main([*words, "--out", str(tmp_path / "out")]) == 0
     text = capsys.readouterr().out
-    assert "M/M/2" in text
-    assert f"in {8 * len(systems)} of {8 * len(systems)} runs" in text
+    assert "M/M/1 RR" in text
+    assert "…" not in text
+    assert f"in {12 * len(systems)} of {12 * len(systems)} runs" in text
     assert (tmp_path / "out" / "theory.png").stat().st_size > 10_000
     found = json.loads((tmp_path / "out" / "theory.json").read_text())
     assert len(found["utilization"]) == len(systems)
-    assert {row["figure"] for row in found["rows"]} >= {"wait", "sojourn", "slowdown, size 0–0.5"}
+    assert {row["figure"] for row in found["rows"]} >= {"wait", "sojourn", "slowdown 0–0.5"}
     assert main(["validate", "theory", "--replications", "2"]) == 2
     assert "replications is 2" in capsys.readouterr().err
 

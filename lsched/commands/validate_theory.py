@@ -22,9 +22,10 @@ OWN_FILE = re.compile(r"theory\.(json|png|pdf|svg)")
 class Options:
     """Simulate queues whose mean waiting or sojourn times are known, and compare.
 
-    First in first out with one and several executors, shortest remaining time first, and round
-    robin, at several loads. Times are in mean service times. Intervals hold with 99 % each, so
-    that one row in a hundred is outside by luck.
+    First in first out with one and several executors, shortest remaining time first (SRPT), and
+    round robin (RR), at several loads. Times are in mean sizes; a slowdown is sojourn ÷ size of
+    queries in a range of sizes. Intervals hold with 99 % each, so that one row in a hundred is
+    outside by luck.
     """
 
     replications: WholeNumber = NUM_REPLICATIONS
@@ -79,4 +80,4 @@ def _show(result: Study) -> None:
     console = output_console()
     console.print(theory_table(result))
     for line in summary_lines(result):
-        console.print(line)
+        console.print(line, soft_wrap=True)

@@ -22,6 +22,7 @@ from lsched.validate.theory import (
 from lsched.validate.theory_report import figure_name, queue_name
 
 SERVICES = (CONSTANT, EXPONENTIAL, VARIABLE)
+LEAST_WAIT = 2e-3
 LOADS = [at / 100 for at in range(42, 94, 2)]
 SLICES = (1.0, 1 / 2, 1 / 3, 1 / 4, 1 / 6, 1 / 8, 1 / 12, 1 / 16, 1 / 20)
 
@@ -51,6 +52,7 @@ def _erlang(axes: Axes, rows: Sequence[Row]) -> None:
             and row.system.num_executors == num_executors
         ]
         _by_load(axes, index, f"c = {num_executors}", curve, chosen)
+    axes.set_ylim(bottom=LEAST_WAIT)
     _finish(axes, "M/M/c, first in first out", "offered load", "mean wait")
 
 
@@ -98,10 +100,10 @@ def _sizes(axes: Axes, rows: Sequence[Row]) -> None:
                 _points(axes, places + 0.12 * (index - 1.5), chosen, index)
     for load in SHARED_LOADS:
         axes.axhline(processor_sharing_slowdown(load), color=NOTE, linestyle=":", zorder=1)
-    names = [figure_name(f"slowdown {place}").removeprefix("slowdown, size ") for place in places]
+    names = [figure_name(f"slowdown {place}").removeprefix("slowdown ") for place in places]
     axes.set_xticks(places, names)
     title = f"M/G/1, slices of 1/{1 / SLICE:.0f}; dotted: processor sharing"
-    _finish(axes, title, "size", "mean sojourn ÷ size", is_log=False)
+    _finish(axes, title, "size (mean sizes)", "mean sojourn ÷ size", is_log=False)
 
 
 def _slices(axes: Axes, rows: Sequence[Row]) -> None:
@@ -124,7 +126,7 @@ def _slices(axes: Axes, rows: Sequence[Row]) -> None:
     axes.axhline(processor_sharing_slowdown(load), color=NOTE, linestyle=":", zorder=1)
     axes.set_xlim(0.0, 1.05)
     title = f"M/G/1 at load {load:g}; dotted: processor sharing"
-    _finish(axes, title, "slice", "mean sojourn", is_log=False)
+    _finish(axes, title, "slice (mean sizes)", "mean sojourn", is_log=False)
 
 
 def _differences(axes: Axes, rows: Sequence[Row]) -> None:
@@ -143,7 +145,7 @@ def _differences(axes: Axes, rows: Sequence[Row]) -> None:
             ticks.append(place)
             names.append(name)
     axes.axvline(0.0, color="black", linewidth=0.8)
-    axes.set_yticks(ticks, names, fontsize="small")
+    axes.set_yticks(ticks, names, fontsize="x-small")
     axes.set_xlabel("simulated ÷ theory − 1 (%)")
     axes.set_title("all rows of the table; orange: outside", loc="left", fontsize="small")
 

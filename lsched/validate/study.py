@@ -37,7 +37,7 @@ NUM_QUERIES = {0.5: 1_000, 0.7: 1_000, 0.9: 3_000}
 """Queries of a replication at each load. A third as many go before them to warm up, and a
 sixth after them."""
 NUM_REPLICATIONS = 20
-MIN_REPLICATIONS = 8
+MIN_REPLICATIONS = 12
 QUICK_FACTOR = 0.2
 
 
@@ -197,13 +197,15 @@ def study(
         progress: called after each run.
 
     Raises:
-        OptionError: there are too few replications for an interval.
+        OptionError: there are too few replications for an interval, or no workers.
         WorkerError: a worker process died.
     """
     if replications < MIN_REPLICATIONS:
         raise OptionError(
             f"replications is {replications}, expected at least {MIN_REPLICATIONS} for intervals"
         )
+    if workers < 1:
+        raise OptionError(f"workers is {workers}, expected a whole number from 1")
     jobs = [(system, seed, number, length) for system in systems for number in range(replications)]
     samples = _results(jobs, workers, progress or (lambda done, total: None))
     by_system = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from rich.table import Table
 
@@ -13,7 +14,7 @@ from lsched.validate.system import System
 
 
 def theory_table(study: Study) -> Table:
-    """A line for each figure."""
+    """A line for each figure, in no more than 100 columns."""
     table = plain_table()
     for name in ("queue", "sizes", "load", "slice", "mean"):
         table.add_column(name, no_wrap=True)
@@ -28,7 +29,7 @@ def theory_table(study: Study) -> Table:
         before = kind
         table.add_row(
             queue_name(system),
-            system.service.name.replace("hyperexponential", "hyperexp."),
+            system.service.name.replace("hyperexponential, c²=", "hyperexp. "),
             f"{system.load:g}",
             f"1/{1 / system.slice_size:.0f}" if system.slice_size else "",
             figure_name(row.figure),
@@ -79,19 +80,22 @@ def document(study: Study) -> dict[str, object]:
 
 
 def queue_name(system: System) -> str:
-    """A queue in Kendall's notation, and its rule where that is not first in first out."""
+    """A queue in Kendall's notation, and its rule where that is not first in first out.
+
+    RR is round robin.
+    """
     letter = {0: "D", 1: "M"}.get(len(system.service.phases), "G")
-    rule = {"fifo": "", "srpt": " SRPT", "slices": " round robin"}[system.rule]
+    rule = {"fifo": "", "srpt": " SRPT", "slices": " RR"}[system.rule]
     return f"M/{letter}/{system.num_executors}{rule}"
 
 
 def figure_name(figure: str) -> str:
-    """What a figure of a sample is called in tables."""
+    """What a figure of a sample is called in tables; slowdowns are of a range of sizes."""
     name, _, place = figure.partition(" ")
     if not place:
         return name
     low, high = SIZE_BINS[int(place)], SIZE_BINS[int(place) + 1]
-    return f"slowdown, size {low:g}–{high:g}" if high < float("inf") else f"slowdown, size {low:g}–"
+    return f"{name} {low:g}–{high:g}" if high < math.inf else f"{name} {low:g}–"
 
 
 def _row(row: Row) -> dict[str, object]:

@@ -149,8 +149,11 @@ def _part_total_us(demands: Sequence[Demand], num_executors: int) -> float:
 
 
 def _edges(arrivals: np.ndarray, completions: np.ndarray) -> np.ndarray:
-    """Ends of intervals: arrivals, completions under B2, and points that halve the longest."""
-    edges = np.unique(np.concatenate((arrivals, completions)))
+    """Ends of intervals: arrivals, completions under B2, and points that halve the longest.
+
+    One more µs makes an interval where no query has any work.
+    """
+    edges = np.unique(np.concatenate((arrivals, completions, [completions.max() + 1.0])))
     wanted = INTERVALS_PER_QUERY * len(arrivals) + 10
     while len(edges) < wanted:
         gaps = np.diff(edges)
