@@ -149,11 +149,12 @@ def test_capture_of_a_benchmark(tmp_path: Path) -> None:
 
 
 def compare_words(out: Path) -> list[str]:
-    words = ["compare", "tpch", "--schedulers", "fifo,fair,srpt", "--load", "0.8"]
-    words += ["--queries", "20", "--seeds", "3", "--no-plots", "--workers", "2", "--out", str(out)]
+    words = ["compare", "tpch", "--schedulers", "fifo,fair", "--load", "0.8"]
+    words += ["--queries", "20", "--seeds", "2", "--no-plots", "--workers", "2", "--out", str(out)]
     return [*LSCHED, *words]
 
 
+@pytest.mark.slow
 def test_compare_with_workers(tmp_path: Path) -> None:
     """Killed with its workers, or without them: then they end by themselves."""
     start = time.monotonic()

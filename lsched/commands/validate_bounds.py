@@ -70,7 +70,7 @@ def run(options: Options) -> None:
     if options.out is None:
         _show(*_checks(options))
         return
-    with output_directory(options.out, OWN_FILE) as directory:
+    with output_directory(options.out, OWN_FILE, "bounds.json") as directory:
         check, cases = _checks(options)
         write_json(_document(check, cases), directory / "bounds.json")
         from lsched.plots.bounds import bounds_figure

@@ -52,7 +52,7 @@ def run(options: Options) -> None:
     if options.out is None:
         _show(_study(options))
         return
-    with output_directory(options.out, OWN_FILE) as directory:
+    with output_directory(options.out, OWN_FILE, "theory.json") as directory:
         result = _study(options)
         write_json(document(result), directory / "theory.json")
         from lsched.plots.files import save

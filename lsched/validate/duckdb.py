@@ -10,7 +10,6 @@ progress, whatever else runs: the rule that stands for it is equal shares of tim
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -38,6 +37,7 @@ from traces.capture.duckdb import measure_benchmark
 from traces.capture.duckdb_groups import Instance, num_processors
 from traces.capture.together import Submission, Timing
 from traces.errors import TraceError
+from traces.output import temporary_directory
 
 Say = Callable[[str], None]
 """Called with a line of text now and then."""
@@ -120,13 +120,13 @@ def validate_duckdb(
             f"{num_processors()} processors; choose --threads up to that"
         )
     say = progress or (lambda _: None)
-    with tempfile.TemporaryDirectory(prefix="lsched-") as scratch, ExitStack() as stack:
-        data = directory or Path(scratch)
+    with temporary_directory() as scratch, ExitStack() as stack:
+        data = directory or scratch
         texts, tables = benchmark_texts(plan.scale_factor, plan.queries, data, progress)
 
         def opener(num_cpus: int) -> Callable[[int], Instance]:
             return lambda num_threads: stack.enter_context(
-                Instance(tables, texts, num_threads, num_cpus, Path(scratch))
+                Instance(tables, texts, num_threads, num_cpus, scratch)
             )
 
         benches = [Bench(plan, count, opener(count)) for count in plan.threads]

@@ -8,7 +8,6 @@ meets both alike.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from lsched.validate.profile import (
 from lsched.validate.spark_rounds import Groups, Round, SparkPlan
 from traces.capture.spark_groups import SparkRun, SparkSettings, run_spark_groups
 from traces.capture.spark_session import check_spark
+from traces.output import temporary_directory
 
 Say = Callable[[str], None]
 """Called with a line of text now and then."""
@@ -81,9 +81,9 @@ def validate_spark(
     """
     check_spark()
     groups = Groups(plan)
-    with tempfile.TemporaryDirectory(prefix="lsched-") as scratch:
+    with temporary_directory() as scratch:
         texts, tables = benchmark_texts(
-            plan.scale_factor, plan.queries, directory or Path(scratch), progress
+            plan.scale_factor, plan.queries, directory or scratch, progress
         )
         results = []
         for mode in modes:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from lsched.errors import OptionError
+from lsched.errors import OptionError, WorkerError
 from lsched.runner import Progress
-from lsched.validate.parallel import parallel_map
 from lsched.validate.queues import SIZE_BINS, Sample, run
 from lsched.validate.services import CONSTANT, EXPONENTIAL, VARIABLE
 from lsched.validate.system import System
@@ -22,6 +21,7 @@ from lsched.validate.theory import (
     round_robin_sojourns,
     srpt_sojourn,
 )
+from lsched.workers import Death, JobError, Workers
 
 CONFIDENCE = 0.99
 LOADS = (0.5, 0.7, 0.9)
@@ -207,11 +207,7 @@ def study(
     if workers < 1:
         raise OptionError(f"workers is {workers}, expected a whole number from 1")
     jobs = [(system, seed, number, length) for system in systems for number in range(replications)]
-    samples = []
-    for sample in parallel_map(_run, jobs, workers):
-        samples.append(sample)
-        if progress is not None:
-            progress(len(samples), len(jobs))
+    samples = _results(jobs, workers, progress or (lambda done, total: None))
     by_system = {
         system: samples[at * replications : (at + 1) * replications]
         for at, system in enumerate(systems)
@@ -265,7 +261,25 @@ def _rows(system: System, samples: Sequence[Sample]) -> Iterator[Row]:
 Job = tuple[System, int, int, float]
 
 
-def _run(job: Job) -> Sample:
+def _results(jobs: Sequence[Job], workers: int, progress: Progress) -> list[Sample]:
+    if workers == 1:
+        samples = []
+        for job in jobs:
+            samples.append(_run(None, job))
+            progress(len(samples), len(jobs))
+        return samples
+    try:
+        with Workers(_run, None, jobs, lambda job: job[0]) as crew:
+            results = crew.do_all(workers, progress)
+    except JobError as failure:
+        raise failure.error from None
+    for (system, _, number, _), result in zip(jobs, results, strict=True):
+        if isinstance(result, Death):
+            raise WorkerError(f"{system}, replication {number}: {result.reason}")
+    return [result for result in results if not isinstance(result, Death)]
+
+
+def _run(_: None, job: Job) -> Sample:
     system, seed, number, length = job
     num_queries = max(100, round(length * NUM_QUERIES[system.load]))
     return run(

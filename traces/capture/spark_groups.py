@@ -5,7 +5,6 @@ Needs the extra ``spark`` and Java.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from traces.errors import TraceError
 from traces.importers.spark import read_application
 from traces.importers.spark_application import SparkQuery
 from traces.importers.spark_left_out import LeftOut
+from traces.output import temporary_directory
 
 Say = Callable[[str], None]
 """Called with a line of text now and then."""
@@ -93,8 +93,8 @@ def run_spark_groups(
     """
     check_spark()
     timings: list[list[Timing]] = []
-    with tempfile.TemporaryDirectory(prefix="lsched-", ignore_cleanup_errors=True) as scratch:
-        folder = Path(scratch).resolve()
+    with temporary_directory() as scratch:
+        folder = scratch.resolve()
         with spark_session(
             folder, settings.cores, settings.memory_gb, settings.options()
         ) as session:
