@@ -84,14 +84,14 @@ def run(system: System, *, num_queries: int, num_warm_up: int, seed: int, number
     Args:
         system: what to simulate.
         num_queries: queries that count.
-        num_warm_up: queries before them, which start with an empty system. Half as many come after
-            them, as what arrives later may delay those that count.
+        num_warm_up: queries before them, which start with an empty system. A quarter as many come
+            after them, as what arrives later may delay those that count.
         seed: of the study.
         number: of the replication.
     """
     key = zlib.crc32(repr(system).encode())
     generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(key, number)))
-    total = num_warm_up + num_queries + num_warm_up // 2
+    total = num_warm_up + num_queries + num_warm_up // 4
     counted = slice(num_warm_up, num_warm_up + num_queries)
     mean_size, _ = system.size_moments()
     sizes = system.service.draw(generator, total)
@@ -106,10 +106,8 @@ def run(system: System, *, num_queries: int, num_warm_up: int, seed: int, number
         history=False,
     )
     # Arrivals go on until the end of the span, but for once in a million runs.
-    start_us, end_us = (
-        round(number_of_gaps * mean_gap * MEAN_US)
-        for number_of_gaps in (num_warm_up, total - 5 * math.sqrt(total))
-    )
+    num_gaps = (num_warm_up, total - 5 * math.sqrt(total))
+    start_us, end_us = (round(number * mean_gap * MEAN_US) for number in num_gaps)
     meter = Meter(start_us, end_us)
     scheduler, events = _scheduler(system), simulation.events
     assert events is not None
