@@ -17,7 +17,7 @@ from lsched.specs import check_schedulers, check_seeds, parse_cluster
 from lsched.statistics import Ratio, paired_ratio
 from sim import PRESETS, Cluster, LowerBounds, make_scheduler
 from sim.bounds import METHODS, Method
-from sim.totals import PERCENTILES
+from sim.totals import percentile_figures
 from traces import Trace, load
 from traces.errors import did_you_mean
 
@@ -89,13 +89,9 @@ class Case:
 
     def lower_bound_figures(self) -> dict[str, float]:
         """Bounds by the names that ``Outcome.figures`` has; of the makespan the mean over seeds."""
-        percentiles = np.percentile(self.lower_bounds_s, PERCENTILES)
         return {
             "mean_latency_s": self.lower_bound_s,
-            **{
-                f"p{percentile}_latency_s": float(value)
-                for percentile, value in zip(PERCENTILES, percentiles, strict=True)
-            },
+            **percentile_figures(self.lower_bounds_s),
             "makespan_s": float(np.mean([bound.makespan_s for bound in self.bounds.values()])),
         }
 
@@ -348,11 +344,8 @@ def _figures(runs: Sequence[Run]) -> dict[str, float]:
     if not runs:
         return {}
     figures = {key: float(np.mean([run.summary[key] for run in runs])) for key in runs[0].summary}
-    latencies = [query.latency_s for run in runs for query in run.queries]
-    pooled = np.percentile(latencies, PERCENTILES)
-    for percentile, value in zip(PERCENTILES, pooled, strict=True):
-        figures[f"p{percentile}_latency_s"] = float(value)
-    return figures
+    latencies = np.array([query.latency_s for run in runs for query in run.queries])
+    return {**figures, **percentile_figures(latencies)}
 
 
 def _trace_labels(given: Sequence[str | Path | Trace], loaded: Sequence[Trace]) -> list[str]:

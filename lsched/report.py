@@ -77,13 +77,6 @@ def put_json(document: object, out: IO[bytes]) -> None:
 
 
 @contextmanager
-def csv_file(fields: Iterable[str], path: Path) -> Iterator[WriteRow]:
-    """A function that writes one row as CSV, after a header line; complete or not at all."""
-    with atomic_file(path) as out, csv_rows(fields, out) as write_row:
-        yield write_row
-
-
-@contextmanager
 def csv_rows(fields: Iterable[str], out: IO[bytes]) -> Iterator[WriteRow]:
     """A function that writes one row as CSV, after a header line."""
     text = io.TextIOWrapper(out, encoding="utf-8", newline="")

@@ -62,11 +62,13 @@ class Totals:
     def latency_figures(self) -> dict[str, float]:
         """Mean and percentiles of latency, seconds."""
         latencies = np.frombuffer(self.latencies_s)
-        values = np.percentile(latencies, PERCENTILES)
-        return {
-            "mean_latency_s": float(latencies.mean()),
-            **{
-                f"p{percentile}_latency_s": float(value)
-                for percentile, value in zip(PERCENTILES, values, strict=True)
-            },
-        }
+        return {"mean_latency_s": float(latencies.mean()), **percentile_figures(latencies)}
+
+
+def percentile_figures(latencies_s: np.ndarray) -> dict[str, float]:
+    """Percentiles of latencies by the names that figures have, seconds."""
+    values = np.percentile(latencies_s, PERCENTILES)
+    return {
+        f"p{percentile}_latency_s": float(value)
+        for percentile, value in zip(PERCENTILES, values, strict=True)
+    }

@@ -14,8 +14,8 @@ from sim.bounds.pooled import pooled_latencies
 from sim.bounds.subset import best_subset
 from sim.cluster import Cluster
 from traces import Trace
+from traces.units import US_PER_S
 
-US_PER_S = 1_000_000
 Method = Literal["fast", "lp"]
 METHODS: tuple[Method, ...] = get_args(Method)
 """``fast``: B1 to B3 and B5, seconds for 10,000 queries. ``lp``: B4 as well, seconds for each 200
