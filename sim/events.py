@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal, NamedTuple
-
-if TYPE_CHECKING:
-    from sim.executor import Executor
+from typing import Literal, NamedTuple
 
 EventKind = Literal["arrive", "schedule", "start", "finish", "lose", "complete", "leave", "join"]
 
@@ -34,20 +31,6 @@ class Event(NamedTuple):
     task: int = -1
     executor: int = -1
     degree: int = 0
-
-
-def task_event(time_us: int, kind: EventKind, executor: Executor) -> Event:
-    """The line for what an executor runs."""
-    pipeline = executor.pipeline
-    return Event(
-        time_us,
-        kind,
-        pipeline.active.query.query_id,
-        executor.root - pipeline.active.base_slot,
-        executor.task,
-        executor.index,
-        len(pipeline.members),
-    )
 
 
 def digest(events: Iterable[Event]) -> str:

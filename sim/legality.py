@@ -6,19 +6,18 @@ from collections.abc import Iterable
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from sim.dispatcher import Entry
 from sim.errors import InvalidSchedule
-from sim.schedule import Allocation, Hold, Schedule
+from sim.schedule import Allocation, Entry, Hold, Schedule
 from sim.view import OperatorView, QueryView
 
 if TYPE_CHECKING:
-    from sim.simulation import Simulation
+    from sim.engine import Engine
 
 MAX_UNTIL_US = 2**62
 
 
 def checked_entries(
-    schedule: Schedule | Iterable[Allocation], simulation: Simulation
+    schedule: Schedule | Iterable[Allocation], engine: Engine
 ) -> tuple[list[Entry], dict[int, int], int | None]:
     """The schedule as (root slot, query slot, limit, degree) entries, holds by slot, and timer.
 
@@ -32,8 +31,8 @@ def checked_entries(
     for name in ("allocations", "holds"):
         if not isinstance(given := getattr(schedule, name), Iterable):
             _fail("R5", f"Schedule.{name} is {given!r}", "a list")
-    entries = _entries(schedule.allocations, simulation)
-    limit = simulation.cluster.num_executors
+    entries = _entries(schedule.allocations, engine)
+    limit = engine.cluster.num_executors
     holds = {}
     for hold in schedule.holds:
         if not isinstance(hold, Hold) or not isinstance(hold.query, QueryView):
@@ -42,21 +41,21 @@ def checked_entries(
             )
         if not _is_count(hold.num_executors, 0, limit):
             _fail("R5", f"a hold of {hold.num_executors!r} executors", f"0 to {limit}")
-        if not hold.query.belongs_to(simulation):
+        if not hold.query.belongs_to(engine):
             _fail("R5", f"a hold for {hold.query!r}", "a query that is in the system")
         if hold.query.slot in holds:
             _fail("R5", f"two holds for {hold.query!r}", "one for each query")
         holds[hold.query.slot] = int(hold.num_executors)
     until_us = schedule.until_us
-    if until_us is not None and not _is_count(until_us, simulation.now_us + 1, MAX_UNTIL_US):
-        now = simulation.now_us
+    if until_us is not None and not _is_count(until_us, engine.now_us + 1, MAX_UNTIL_US):
+        now = engine.now_us
         _fail("R5", f"until_us is {until_us!r}", f"after now ({now} µs), at most {MAX_UNTIL_US}")
     return entries, holds, None if until_us is None else int(until_us)
 
 
-def _entries(allocations: Iterable[Allocation], simulation: Simulation) -> list[Entry]:
+def _entries(allocations: Iterable[Allocation], engine: Engine) -> list[Entry]:
     """Entries of all allocations. The common case is checked in line, as this is a hot path."""
-    state, limit = simulation.state, simulation.cluster.num_executors
+    state, limit = engine.state, engine.cluster.num_executors
     is_ready, next_task, num_tasks = state.is_ready, state.next_task, state.num_tasks
     entries = []
     for allocation in allocations:
@@ -66,23 +65,23 @@ def _entries(allocations: Iterable[Allocation], simulation: Simulation) -> list[
                 allocation.num_executors,
                 allocation.pipeline_degree,
             )
-            if query.belongs_to(simulation) and type(count) is int and type(degree) is int:
+            if query.belongs_to(engine) and type(count) is int and type(degree) is int:
                 slot = operator.slot
                 is_schedulable = is_ready[slot] and next_task[slot] < num_tasks[slot]
                 if is_schedulable and 1 <= count <= limit and degree >= 1:
                     entries.append((slot, query.slot, count, degree))
                     continue
-        entries.append(_entry(allocation, simulation, limit))
+        entries.append(_entry(allocation, engine, limit))
     return entries
 
 
-def _entry(allocation: Allocation, simulation: Simulation, limit: int) -> Entry:
+def _entry(allocation: Allocation, engine: Engine, limit: int) -> Entry:
     if not isinstance(allocation, Allocation):
         _fail("R5", f"an entry is {allocation!r}", "Allocation(operator, num_executors)")
     operator = allocation.operator
     if not isinstance(operator, OperatorView):
         _fail("R5", f"allocation of {operator!r}", "an operator of the view")
-    if not operator.query.belongs_to(simulation):
+    if not operator.query.belongs_to(engine):
         _fail("R4", f"allocation of {operator!r}", "an operator of a query in the system")
     if not operator.is_schedulable:
         _fail(

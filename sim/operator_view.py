@@ -31,7 +31,7 @@ class OperatorView:
         self.kind = recorded.kind
         self.name = recorded.name
         self.num_work_orders = active.num_work_orders[index]
-        self._state = query._simulation.state
+        self._state = query._engine.state
         self._active = active
         self._recorded = recorded
 
@@ -118,10 +118,11 @@ class OperatorView:
         """The longest pipeline that it can be the root of now; once started, the actual one."""
         root = self._state.root[self.slot]
         if root >= 0:
-            pipeline = self.query._simulation.progress.pipelines[root]
-            return [self.query.operators[member.operator] for member in pipeline.members]
-        chain = self._state.chain(self._active, self.index, len(self.query.operators))
-        return [self.query.operators[operator] for operator in chain]
+            members = self.query._engine.members(root)
+        else:
+            most = len(self.query.operators)
+            members = self._active.chain(self.index, most, self._state.missing_producers)
+        return [self.query.operators[operator] for operator in members]
 
     @property
     def est_output_bytes(self) -> int:
@@ -140,7 +141,7 @@ class OperatorView:
     @property
     def memory_bytes(self) -> int:
         """Bytes it holds, on all nodes; 0 without a memory budget."""
-        return self.query._simulation.progress.memory.held_bytes(self.slot)
+        return self.query._engine.held_bytes(self.slot)
 
     def blocked_by(self) -> str:
         """Why it is not schedulable, in words."""

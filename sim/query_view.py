@@ -6,12 +6,12 @@ import math
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from sim.active import ActiveQuery
 from sim.history import PlanHistory
 from sim.operator_view import OperatorView, Size
-from sim.state import ActiveQuery
 
 if TYPE_CHECKING:
-    from sim.simulation import Simulation
+    from sim.engine import Engine
 
 
 class QueryView:
@@ -24,8 +24,8 @@ class QueryView:
         size_factor: its visible size.
     """
 
-    def __init__(self, simulation: Simulation, active: ActiveQuery) -> None:
-        self._simulation = simulation
+    def __init__(self, engine: Engine, active: ActiveQuery) -> None:
+        self._engine = engine
         self._active = active
         self.query_id = active.query.query_id
         self.plan = active.query.plan
@@ -52,7 +52,7 @@ class QueryView:
     @property
     def schedulable(self) -> list[OperatorView]:
         """Operators that may be execution roots now (R4), in the plan's order."""
-        state, operators = self._simulation.state, self.operators
+        state, operators = self._engine.state, self.operators
         base = self._active.base_slot
         end = base + len(operators)
         columns = zip(
@@ -69,35 +69,34 @@ class QueryView:
     @property
     def num_executors(self) -> int:
         """Executors that work for it."""
-        return self._simulation.state.num_held[self._active.slot]
+        return self._engine.state.num_held[self._active.slot]
 
     @property
     def num_local_free(self) -> int:
         """Free executors that are local to it: their last work was for it."""
-        return self._simulation.state.num_local_free[self._active.slot]
+        return self._engine.state.num_local_free[self._active.slot]
 
     @property
     def age_us(self) -> int:
         """Time since it arrived, µs."""
-        return self._simulation.now_us - self.arrival_us
+        return self._engine.now_us - self.arrival_us
 
     @property
     def busy_us(self) -> int:
         """Executor time of its completed work orders, without delays, µs."""
         base = self._active.base_slot
-        return sum(self._simulation.state.busy_us[base : base + len(self.operators)])
+        return sum(self._engine.state.busy_us[base : base + len(self.operators)])
 
     @property
     def is_started(self) -> bool:
         """Whether any work order has been started."""
-        return self._active.start_us >= 0
+        return self._engine.state.start_us[self._active.slot] >= 0
 
     @property
     def memory_bytes(self) -> int:
         """Bytes it holds, on all nodes; 0 without a memory budget."""
-        memory, base = self._simulation.progress.memory, self._active.base_slot
-        size = self._active.compiled.num_operators
-        return sum(memory.held_bytes(slot) for slot in range(base, base + size))
+        base, size = self._active.base_slot, self._active.compiled.num_operators
+        return sum(map(self._engine.held_bytes, range(base, base + size)))
 
     @property
     def est_state_bytes(self) -> int:
@@ -110,7 +109,7 @@ class QueryView:
 
         None if there are none, or history is off.
         """
-        return self._simulation.history.of(self.plan, self.template)
+        return self._engine.history.of(self.plan, self.template)
 
     @property
     def est_remaining_us(self) -> float:
@@ -123,7 +122,7 @@ class QueryView:
 
     def operator_remaining_us(self, size: Size = "estimate") -> list[float]:
         """Work that is not done of each operator, µs."""
-        state, active = self._simulation.state, self._active
+        state, active = self._engine.state, self._active
         num_done, num_tasks = state.num_done, state.num_tasks
         counts, estimates = active.num_work_orders, active.est_work_order_us
         base, end = active.base_slot, active.base_slot + len(counts)
@@ -164,13 +163,13 @@ class QueryView:
                     history.mean_recorded_us(operator)
                     * self._active.recorded_per_work_order[operator]
                 )
-            estimate *= self._simulation.history.correction
+            estimate *= self._engine.history.correction
         done = self.num_done(operator)
         return self.observed_busy_us(operator) / done if done else estimate
 
     def num_done(self, operator: int) -> int:
         """Completed work orders of an operator."""
-        state, active = self._simulation.state, self._active
+        state, active = self._engine.state, self._active
         root = state.root[active.base_slot + operator]
         if root < 0:
             return 0
@@ -178,7 +177,7 @@ class QueryView:
 
     def num_claimed(self, operator: int) -> int:
         """Work orders of an operator that run or are done."""
-        state, active = self._simulation.state, self._active
+        state, active = self._engine.state, self._active
         root = state.root[active.base_slot + operator]
         if root < 0:
             return 0
@@ -189,12 +188,12 @@ class QueryView:
 
         A pipeline's time is attributed to its members as a profiler would: by their own work.
         """
-        root = self._simulation.state.root[self._active.base_slot + operator]
+        root = self._engine.state.root[self._active.base_slot + operator]
         if root < 0:
             return 0.0
-        pipeline = self._simulation.progress.pipelines[root]
-        return self._simulation.state.busy_us[root] * pipeline.observed_share(operator)
+        share = self._engine.observed_share(root, operator)
+        return self._engine.state.busy_us[root] * share
 
-    def belongs_to(self, simulation: Simulation) -> bool:
-        """Whether this is a query that is in that simulation's system now."""
-        return self._simulation is simulation and self._active.is_active
+    def belongs_to(self, engine: Engine) -> bool:
+        """Whether this is a query that is in that engine's system now."""
+        return self._engine is engine and self._active.is_active

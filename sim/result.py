@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sim.cluster import Cluster
 from sim.events import Event
 from sim.history import History
-from sim.state import ActiveQuery
 from sim.totals import Totals
+from traces import Query
 
 US_PER_S = 1_000_000
 
@@ -46,26 +46,37 @@ class QueryRecord:
     num_work_orders: int
 
     @classmethod
-    def of(cls, active: ActiveQuery, now_us: int, busy_us: int) -> QueryRecord:
-        """The record of a query that completes now."""
-        latency_us = now_us - active.arrival_us
+    def of(
+        cls,
+        query: Query,
+        start_us: int,
+        completion_us: int,
+        isolated_us: int,
+        busy_us: int,
+        delay_us: int,
+        lost_us: int,
+        num_work_orders: int,
+    ) -> QueryRecord:
+        """The record of a query that has completed, from times in µs."""
+        arrival_us = query.arrival_us
+        latency_us = completion_us - arrival_us
         return cls(
-            query_id=active.query.query_id,
-            plan=active.query.plan,
-            template=active.query.template,
-            tenant=active.query.tenant,
-            query_class=active.query.query_class,
-            arrival_s=active.arrival_us / US_PER_S,
-            start_s=active.start_us / US_PER_S,
-            completion_s=now_us / US_PER_S,
+            query_id=query.query_id,
+            plan=query.plan,
+            template=query.template,
+            tenant=query.tenant,
+            query_class=query.query_class,
+            arrival_s=arrival_us / US_PER_S,
+            start_s=start_us / US_PER_S,
+            completion_s=completion_us / US_PER_S,
             latency_s=latency_us / US_PER_S,
-            queueing_s=(active.start_us - active.arrival_us) / US_PER_S,
-            isolated_s=active.isolated_us / US_PER_S,
-            slowdown=latency_us / active.isolated_us,
+            queueing_s=(start_us - arrival_us) / US_PER_S,
+            isolated_s=isolated_us / US_PER_S,
+            slowdown=latency_us / isolated_us,
             work_s=busy_us / US_PER_S,
-            delay_s=active.delay_us / US_PER_S,
-            lost_s=active.lost_us / US_PER_S,
-            num_work_orders=sum(active.num_work_orders),
+            delay_s=delay_us / US_PER_S,
+            lost_s=lost_us / US_PER_S,
+            num_work_orders=num_work_orders,
         )
 
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from sim.view import OperatorView, QueryView
 
 
+Entry = tuple[int, int, int, int]
+"""An allocation that was checked: root slot, query slot, limit, pipeline degree."""
+
+
 class Allocation(Struct, frozen=True):
     """Give free executors to an operator.
 

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sim.cluster import Cluster, preset
+from sim.engine import OnRecord
 from sim.errors import InvalidSchedule, SchedulerError
 from sim.history import History
 from sim.registry import Scheduler, make_scheduler, scheduler_name
 from sim.result import Result
-from sim.simulation import OnRecord, Simulation
+from sim.simulation import Simulation
 from sim.view import ClairvoyantView
 from traces import Trace, TraceStream
 
@@ -58,7 +59,8 @@ def simulate(
         on_record=on_record,
         keep_records=keep_records,
     )
-    clairvoyant = ClairvoyantView(simulation) if getattr(policy, "is_clairvoyant", False) else None
+    is_clairvoyant = getattr(policy, "is_clairvoyant", False)
+    clairvoyant = ClairvoyantView(simulation.engine) if is_clairvoyant else None
     schedule_s = 0.0
     started = time.perf_counter()
     while (view := simulation.next_event()) is not None:

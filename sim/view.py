@@ -10,14 +10,14 @@ import itertools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from sim.active import ActiveQuery
 from sim.cluster import Cluster
 from sim.operator_view import OperatorView, Size
 from sim.query_view import QueryView
-from sim.state import ActiveQuery
 from sim.workload import REST, wave_time
 
 if TYPE_CHECKING:
-    from sim.simulation import Simulation
+    from sim.engine import Engine
 
 __all__ = ["ClairvoyantView", "ClusterView", "OperatorView", "QueryView", "Size"]
 
@@ -25,14 +25,14 @@ __all__ = ["ClairvoyantView", "ClusterView", "OperatorView", "QueryView", "Size"
 class ClusterView:
     """The cluster at a scheduling event."""
 
-    def __init__(self, simulation: Simulation) -> None:
-        self._simulation = simulation
-        self._cluster = simulation.cluster.replace(outages=())
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._cluster = engine.cluster.replace(outages=())
 
     @property
     def now_us(self) -> int:
         """Time of this scheduling event, µs."""
-        return self._simulation.now_us
+        return self._engine.now_us
 
     @property
     def cluster(self) -> Cluster:
@@ -42,27 +42,27 @@ class ClusterView:
     @property
     def num_executors(self) -> int:
         """Executors that are there now, at least 1; ``cluster`` has how many can be (R13)."""
-        return self._simulation.availability.num_executors
+        return self._engine.num_executors
 
     @property
     def num_executors_on(self) -> list[int]:
         """Executors that are there now, per node."""
-        return list(self._simulation.availability.num_executors_on)
+        return self._engine.num_executors_on
 
     @property
     def num_free(self) -> int:
         """Executors that run nothing."""
-        return len(self._simulation.dispatcher.free)
+        return self._engine.num_free
 
     @property
     def queries(self) -> list[QueryView]:
         """Queries in the system, in order of arrival."""
-        return list(self._simulation.query_views.values())
+        return list(self._engine.query_views.values())
 
     @property
     def memory_used_bytes(self) -> list[int]:
         """Bytes of states and cut outputs held per node; zeros without a memory budget."""
-        return list(self._simulation.progress.memory.used_bytes)
+        return self._engine.memory_used_bytes
 
 
 class ClairvoyantView(ClusterView):
@@ -71,8 +71,8 @@ class ClairvoyantView(ClusterView):
     No real scheduler can see this; it shows what perfect estimates would be worth.
     """
 
-    def __init__(self, simulation: Simulation) -> None:
-        super().__init__(simulation)
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
         self._sums: dict[ActiveQuery, list[list[float]]] = {}
 
     def true_remaining_us(self, query: QueryView) -> float:
@@ -81,9 +81,7 @@ class ClairvoyantView(ClusterView):
         Running ones count in full. Where a profile is recorded, times of later waves at its
         smallest executor count.
         """
-        simulation, active = self._simulation, query._active
-        state, free, total = simulation.state, simulation.dispatcher.free, 0.0
-        running = [e for e in simulation.executors if e.slot == active.slot and e not in free]
+        active, state, total = query._active, self._engine.state, 0.0
         for operator, sums in enumerate(self._running_sums(active)):
             slot = active.base_slot + operator
             if state.is_complete[slot]:
@@ -92,16 +90,12 @@ class ClairvoyantView(ClusterView):
             if root < 0:
                 total += sums[-1]
                 continue
-            num_tasks, claimed = state.num_tasks[root], state.next_task[root]
-            tasks = [executor.task for executor in running if executor.root == root]
-            order = simulation.progress.pipelines[root].order
-            if order is None:
-                total += sums[-1] - sums[claimed * count // num_tasks]
-            else:
-                tasks += order[claimed:]
+            num_tasks = state.num_tasks[root]
+            tasks, rest = self._engine.unfinished_tasks(root)
             for task in tasks:
                 high, low = (task + 1) * count // num_tasks, task * count // num_tasks
                 total += sums[high] - sums[low]
+            total += sums[-1] - sums[rest * count // num_tasks]
         return total
 
     def _running_sums(self, active: ActiveQuery) -> list[list[float]]:

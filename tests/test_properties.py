@@ -171,12 +171,12 @@ def test_counters_return_to_zero_and_slots_are_reused(
     assert simulation.view.memory_used_bytes == [0] * cluster.num_nodes
     assert simulation.view.queries == []
     assert simulation.view.num_free == simulation.view.num_executors
-    assert not simulation.state.active
-    assert list(simulation.state.num_held) == [0] * len(simulation.state.num_held)
-    assert simulation.progress.pipelines == {}
-    assert len(simulation.state.num_held) <= most_queries
+    assert not simulation.engine.state.active
+    assert list(simulation.engine.state.num_held) == [0] * len(simulation.engine.state.num_held)
+    assert simulation.engine.progress.pipelines == {}
+    assert len(simulation.engine.state.num_held) <= most_queries
     sizes = {len(plan.operators) for plan in trace.plans}
-    assert len(simulation.state.root) <= most_queries * sum(sizes)
+    assert len(simulation.engine.state.root) <= most_queries * sum(sizes)
 
 
 @settings(max_examples=100)

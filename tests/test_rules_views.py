@@ -264,7 +264,7 @@ def test_clairvoyance_of_a_profile_takes_later_waves() -> None:
     waves = (Wave(num_executors=1, fresh=(900,), rest=(100,)),)
     simulation = Simulation(trace(plan(op(7, count=5, waves=waves))), Cluster())
     assert simulation.next_event() is not None
-    clairvoyant = ClairvoyantView(simulation)
+    clairvoyant = ClairvoyantView(simulation.engine)
     assert clairvoyant.true_remaining_us(clairvoyant.queries[0]) == 5 * 100
 
 
@@ -289,7 +289,7 @@ def test_timers_that_are_set_again_do_not_pile_up_and_end_with_the_last_query() 
     while (view := simulation.next_event()) is not None:
         simulation.apply(give(*[(q.query_id, 0) for q in view.queries], until_us=10**9)(view))
     assert simulation.now_us == 491
-    assert len(simulation._agenda._armed_us) <= 1
+    assert len(simulation.engine._agenda._armed_us) <= 1
 
 
 def test_clairvoyance_is_a_view_of_its_own() -> None:
@@ -299,7 +299,7 @@ def test_clairvoyance_is_a_view_of_its_own() -> None:
     simulation = Simulation(the_trace, Cluster(executors_per_node=1))
     view = simulation.next_event()
     assert view is not None
-    clairvoyant = ClairvoyantView(simulation)
+    clairvoyant = ClairvoyantView(simulation.engine)
     assert clairvoyant.true_remaining_us(clairvoyant.queries[0]) == 20 + 60 + 12
     simulation.apply(give((0, 0), until_us=25)(view))
     assert simulation.next_event() is not None

@@ -34,7 +34,7 @@ def completions(
 ) -> dict[int, int]:
     """Completion time of each query, µs."""
     simulation, policy = start(the_trace, scheduler, num_executors, **cluster)
-    view = ClairvoyantView(simulation) if getattr(policy, "is_clairvoyant", False) else None
+    view = ClairvoyantView(simulation.engine) if getattr(policy, "is_clairvoyant", False) else None
     while (asked := simulation.next_event()) is not None:
         simulation.apply(policy.decide(view or asked))
     return {e.query_id: e.time_us for e in simulation.events or () if e.kind == "complete"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from sim.active import ActiveQuery
 from sim.bounds.interference import pooled_works, work_of
 from sim.bounds.isolated import Shape, shape_of
 from sim.cluster import Cluster
-from sim.state import ActiveQuery
 from sim.workload import CompiledPlan
 from traces import Trace
 

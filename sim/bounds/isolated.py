@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from sim.active import ActiveQuery
 from sim.bounds.speedup import Speedup, speedups_of
 from sim.cluster import Cluster
-from sim.state import ActiveQuery
 
 MAX_ROUNDS = 4
 """Executors that run so many work orders each or more are close to evenly loaded."""

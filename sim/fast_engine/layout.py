@@ -1,5 +1,4 @@
-"""The arrays that a compiled simulation lives in: one record per thing, named as in the other
-engine.
+"""The arrays that a compiled simulation lives in, one record per thing, named as elsewhere.
 
 Whole numbers have 64 bits. An index of -1 means none. Operators of the queries in the system have
 a *slot* each, a query's in one block; slots are reused, so memory depends on how many queries are

@@ -5,11 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 
-from sim.executor import Executor
-from sim.state import NOWHERE, State
-
-Entry = tuple[int, int, int, int]
-"""An allocation: root slot, query slot, limit, pipeline degree."""
+from sim.schedule import Entry
+from sim.simpy_engine.executor import Executor
+from sim.simpy_engine.state import NOWHERE, State
 
 
 class Dispatcher:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sim.clock import Clock
 from sim.cluster import Cluster
-from sim.dispatcher import Dispatcher
-from sim.events import Event, task_event
-from sim.executor import NONE, Executor
+from sim.events import Event
 from sim.outages import Change
-from sim.progress import Progress
+from sim.simpy_engine.clock import Clock
+from sim.simpy_engine.dispatcher import Dispatcher
+from sim.simpy_engine.executor import NONE, Executor, task_event
+from sim.simpy_engine.progress import Progress
 
 
 class Availability:

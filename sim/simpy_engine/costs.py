@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sim.cluster import Cluster
-from sim.memory import Memory
-from sim.pipeline import Member, Pipeline
-from sim.state import State
+from sim.simpy_engine.memory import Memory
+from sim.simpy_engine.pipeline import Member, Pipeline
+from sim.simpy_engine.state import State
 from sim.workload import has_fresh, wave_time
 from traces.cache import probe_slowdown
 
 if TYPE_CHECKING:
-    from sim.executor import Executor
+    from sim.simpy_engine.executor import Executor
 
 US_PER_S = 1_000_000
 

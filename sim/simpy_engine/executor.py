@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import simpy
 
+from sim.events import Event, EventKind
+
 if TYPE_CHECKING:
-    from sim.pipeline import Pipeline
+    from sim.simpy_engine.pipeline import Pipeline
 
 NONE = -1
 
@@ -38,3 +40,17 @@ class Executor(simpy.Event):
         self.duration_us = 0
         self.delay_us = 0
         self.wave = 0
+
+
+def task_event(time_us: int, kind: EventKind, executor: Executor) -> Event:
+    """The line for what an executor runs."""
+    pipeline = executor.pipeline
+    return Event(
+        time_us,
+        kind,
+        pipeline.active.query.query_id,
+        executor.root - pipeline.active.base_slot,
+        executor.task,
+        executor.index,
+        len(pipeline.members),
+    )

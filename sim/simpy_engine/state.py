@@ -8,7 +8,8 @@ run is 1.25 times as fast), and ``numpy.array(column)`` is there for those who w
 
 from __future__ import annotations
 
-from sim.workload import CompiledPlan, Draw
+from sim.active import ActiveQuery
+from sim.workload import CompiledPlan
 from traces import Query
 
 NOWHERE = 1 << 60
@@ -30,77 +31,20 @@ OPERATOR_COLUMNS = (
 )
 
 
-class ActiveQuery:
-    """A query in the system: what does not change, and its few own counters.
+class TrackedQuery(ActiveQuery):
+    """A query in the system, and this engine's own counters.
 
     Attributes:
-        num_recorded, num_work_orders: per operator, recorded work orders at the query's size, and
-            this cluster's, which may batch several of them.
-        recorded_per_work_order: their ratio; the last batch may be smaller than the others.
-        est_work_order_us: per operator, estimated mean time of this cluster's work orders.
-        byte_factors: per operator, by how much bytes are scaled.
+        num_incomplete: operators.
         nodes: bit set of nodes where it has run.
+        isolated_us: least latency alone on the cluster (bound B1).
         delay_us, lost_us: executor time of moves and warm-ups, and of tasks that were lost.
     """
 
-    __slots__ = (
-        "arrival_us",
-        "base_slot",
-        "byte_factors",
-        "compiled",
-        "delay_us",
-        "draw",
-        "est_work_order_us",
-        "is_active",
-        "isolated_us",
-        "lost_us",
-        "nodes",
-        "num_incomplete",
-        "num_recorded",
-        "num_work_orders",
-        "query",
-        "recorded_per_work_order",
-        "slot",
-        "start_us",
-    )
-
     def __init__(self, query: Query, compiled: CompiledPlan, seed: int) -> None:
-        self.num_recorded, self.num_work_orders = compiled.num_work_orders(query)
-        self.draw: Draw = compiled.draw(query, self.num_recorded, seed)
-        self.byte_factors = [
-            count / operator.num_work_orders
-            for count, operator in zip(self.num_recorded, compiled.plan.operators, strict=True)
-        ]
-        self.recorded_per_work_order = [
-            recorded / count
-            for recorded, count in zip(self.num_recorded, self.num_work_orders, strict=True)
-        ]
-        self.est_work_order_us = [
-            estimate * recorded
-            for estimate, recorded in zip(
-                compiled.est_recorded_us, self.recorded_per_work_order, strict=True
-            )
-        ]
-        self.query = query
-        self.compiled = compiled
-        self.arrival_us = query.arrival_us
-        self.start_us = -1
+        super().__init__(query, compiled, seed)
         self.num_incomplete = compiled.num_operators
-        self.nodes = 0
-        self.is_active = True
-        self.slot = self.base_slot = -1
-        self.isolated_us = 0
-        self.delay_us = 0
-        self.lost_us = 0
-
-    def state_bytes(self, operator: int) -> int:
-        """True bytes of state that an operator holds once it is built."""
-        return int(self.compiled.plan.operators[operator].state_bytes * self.byte_factors[operator])
-
-    def output_bytes(self, operator: int) -> int:
-        """True bytes of an operator's output."""
-        factor = self.byte_factors[operator]
-        return int(self.compiled.plan.operators[operator].output_bytes * factor)
+        self.nodes = self.isolated_us = self.delay_us = self.lost_us = 0
 
 
 class State:
@@ -120,6 +64,7 @@ class State:
         num_held: executors that work for the query.
         first_position: its first place in the standing schedule.
         num_local_free: free executors local to it.
+        start_us: when its first task started, -1 before that.
     """
 
     def __init__(self) -> None:
@@ -138,12 +83,13 @@ class State:
         self.num_held: list[int] = []
         self.first_position: list[int] = []
         self.num_local_free: list[int] = []
-        self.active: dict[int, ActiveQuery] = {}
+        self.start_us: list[int] = []
+        self.active: dict[int, TrackedQuery] = {}
         """Queries in the system by slot, in arrival order."""
         self._free_blocks: dict[int, list[int]] = {}
         self._free_query_slots: list[int] = []
 
-    def add(self, active: ActiveQuery) -> None:
+    def add(self, active: TrackedQuery) -> None:
         """Give a query its slots and set all its columns."""
         compiled = active.compiled
         size = compiled.num_operators
@@ -158,7 +104,7 @@ class State:
             slot = self._free_query_slots.pop()
         else:
             slot = len(self.num_held)
-            for column in (self.num_held, self.first_position, self.num_local_free):
+            for column in (self.num_held, self.first_position, self.num_local_free, self.start_us):
                 column.append(0)
         active.base_slot, active.slot = base, slot
         for operator in range(size):
@@ -174,26 +120,11 @@ class State:
             self.missing_consumers[at] = len(compiled.consumers[operator])
             self.position[at], self.direct_limit[at] = NOWHERE, -1
         self.num_held[slot] = self.num_local_free[slot] = 0
+        self.start_us[slot] = -1
         self.first_position[slot] = NOWHERE
         self.active[slot] = active
 
-    def chain(self, active: ActiveQuery, operator: int, degree: int) -> tuple[int, ...]:
-        """Operators that a pipeline rooted at ``operator`` would hold, at most ``degree``.
-
-        It follows each operator's only outgoing edge, if that is non-breaking, as long as all
-        other inputs of the next operator are complete.
-        """
-        base, following = active.base_slot, active.compiled.pipeline_next
-        members = [operator]
-        while len(members) < degree:
-            after = following[members[-1]]
-            # Of the missing producers one is the operator before it in the chain.
-            if after < 0 or self.missing_producers[base + after] > 1:
-                break
-            members.append(after)
-        return tuple(members)
-
-    def remove(self, active: ActiveQuery) -> None:
+    def remove(self, active: TrackedQuery) -> None:
         """Take a completed query's slots back."""
         del self.active[active.slot]
         active.is_active = False

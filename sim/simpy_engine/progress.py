@@ -8,14 +8,14 @@ from collections.abc import Callable
 
 from sim.bounds.isolated import isolated_bound_us
 from sim.cluster import Cluster
-from sim.costs import CostModel
 from sim.errors import Stalled
-from sim.executor import Executor
 from sim.history import History
-from sim.memory import Memory
-from sim.pipeline import Pipeline
 from sim.result import QueryRecord
-from sim.state import ActiveQuery, State
+from sim.simpy_engine.costs import CostModel
+from sim.simpy_engine.executor import Executor
+from sim.simpy_engine.memory import Memory
+from sim.simpy_engine.pipeline import Pipeline
+from sim.simpy_engine.state import State, TrackedQuery
 from sim.workload import CompiledPlan
 from traces import Query, Trace, TraceStream
 
@@ -47,9 +47,9 @@ class Progress:
         self._seed = seed
         self._compiled = {plan.name: CompiledPlan(plan, cluster) for plan in trace.plans}
 
-    def admit(self, query: Query) -> ActiveQuery:
+    def admit(self, query: Query) -> TrackedQuery:
         """Let a query into the system."""
-        active = ActiveQuery(query, self._compiled[query.plan], self._seed)
+        active = TrackedQuery(query, self._compiled[query.plan], self._seed)
         active.isolated_us = isolated_bound_us(active, self._cluster)
         self.state.add(active)
         return active
@@ -58,14 +58,14 @@ class Progress:
         """Start the pipeline of up to ``degree`` operators whose root is at slot ``root``."""
         state, active = self.state, self.state.active[slot]
         base = active.base_slot
-        operators = state.chain(active, root - base, degree)
+        operators = active.chain(root - base, degree, state.missing_producers)
         pipeline = Pipeline(active, operators, self._cluster.num_nodes)
         for index in operators:
             state.root[base + index] = root
         self.costs.prepare(pipeline, self.pipelines)
         self.pipelines[root] = pipeline
-        if active.start_us < 0:
-            active.start_us = now_us
+        if state.start_us[slot] < 0:
+            state.start_us[slot] = now_us
         return pipeline
 
     def track_task(self, executor: Executor) -> None:
@@ -105,7 +105,7 @@ class Progress:
         for pipeline in self.pipelines.values():
             pipeline.known.discard(index)
 
-    def complete_pipeline(self, root: int) -> ActiveQuery:
+    def complete_pipeline(self, root: int) -> TrackedQuery:
         """All tasks are done: free what it made unnecessary, ready what waited for it."""
         state, pipeline = self.state, self.pipelines[root]
         active = pipeline.active
@@ -129,7 +129,7 @@ class Progress:
         return active
 
     def complete_query(
-        self, active: ActiveQuery, now_us: int, observed_us: Callable[[int], float]
+        self, active: TrackedQuery, now_us: int, observed_us: Callable[[int], float]
     ) -> QueryRecord:
         """All operators are done: take the query out of the system.
 
@@ -145,7 +145,16 @@ class Progress:
             active.query.template,
         )
         busy = sum(state.busy_us[base + index] for index in operators)
-        record = QueryRecord.of(active, now_us, busy)
+        record = QueryRecord.of(
+            active.query,
+            state.start_us[active.slot],
+            now_us,
+            active.isolated_us,
+            busy,
+            active.delay_us,
+            active.lost_us,
+            sum(active.num_work_orders),
+        )
         for index in operators:
             self.pipelines.pop(base + index, None)
         state.remove(active)

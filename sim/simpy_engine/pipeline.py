@@ -9,9 +9,10 @@ a morsel-driven engine.
 from __future__ import annotations
 
 from bisect import insort
+from collections.abc import Sequence
 
-from sim.memory import Grant
-from sim.state import ActiveQuery
+from sim.simpy_engine.memory import Grant
+from sim.simpy_engine.state import TrackedQuery
 
 
 class Member:
@@ -36,7 +37,7 @@ class Member:
         "touched_bytes",
     )
 
-    def __init__(self, active: ActiveQuery, operator: int, num_tasks: int) -> None:
+    def __init__(self, active: TrackedQuery, operator: int, num_tasks: int) -> None:
         compiled = active.compiled
         self.operator = operator
         self.base_us = _per_task(active.draw.base_us[operator], num_tasks)
@@ -91,7 +92,7 @@ class Pipeline:
         "warm_up_us",
     )
 
-    def __init__(self, active: ActiveQuery, operators: tuple[int, ...], num_nodes: int) -> None:
+    def __init__(self, active: TrackedQuery, operators: Sequence[int], num_nodes: int) -> None:
         num_tasks = active.num_work_orders[operators[0]]
         self.active = active
         self.members = tuple(Member(active, operator, num_tasks) for operator in operators)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 import simpy
 from simpy.events import EventPriority
 
-from sim.clock import Clock
 from sim.outages import Change
+from sim.simpy_engine.clock import Clock
 from traces import Query
 
 COMPLETION, CHANGE, ARRIVAL, TIMER = map(EventPriority, range(4))

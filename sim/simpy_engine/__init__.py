@@ -1,0 +1,1 @@
+"""The reference engine: readable, on simpy's event queue."""
