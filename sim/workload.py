@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sim.cluster import Cluster
+from sim.formulas import interpolated
 from traces import KINDS, Kind, Plan, Query, TraceError
 from traces.model import MAX_WORK_ORDERS, Operator, scaled_count
 
@@ -169,7 +170,7 @@ def wave_time(operator: Operator, num_executors: int, wave: int, uniform: int) -
         return at_high
     at_low = _quantile(waves[high - 1], wave, uniform)
     width = waves[high].num_executors - waves[high - 1].num_executors
-    return at_high + (at_low - at_high) * gap / width
+    return interpolated(at_low, at_high, gap, width)
 
 
 def has_fresh(operator: Operator) -> bool:

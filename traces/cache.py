@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 PROBE_CURVE: tuple[tuple[float, float], ...] = (
     (0.00125, 7.0),
     (0.0625, 13.0),
@@ -22,8 +20,7 @@ PRIVATE_SHARE = 1 / 32
 """Tables up to this share of the last-level cache live in a core's private cache (1 of 32 MB)."""
 
 
-@lru_cache(maxsize=1 << 16)
-def probe_slowdown(own_bytes: int, together_bytes: int, cache_bytes: int) -> float:
+def probe_slowdown(own_bytes: float, together_bytes: float, cache_bytes: float) -> float:
     """How much slower a table of ``own_bytes`` is probed beside others, ``together_bytes`` in all.
 
     As long as all fit, none is slowed. Beyond, each keeps its proportional share of the cache, so
@@ -33,22 +30,26 @@ def probe_slowdown(own_bytes: int, together_bytes: int, cache_bytes: int) -> flo
     """
     if own_bytes <= PRIVATE_SHARE * cache_bytes or together_bytes <= cache_bytes:
         return 1.0
-    shared_ns = probe_cost_ns(own_bytes * (together_bytes / cache_bytes), cache_bytes)
-    return shared_ns / probe_cost_ns(own_bytes, cache_bytes)
+    shared_ns = curve_ns(own_bytes * (together_bytes / cache_bytes) / cache_bytes)
+    return shared_ns / curve_ns(own_bytes / cache_bytes)
 
 
 def probe_cost_ns(state_bytes: float, cache_bytes: float) -> float:
     """Time to probe one row of a hash table of ``state_bytes`` that is alone in the cache, in ns.
-
-    Linear between the points of ``PROBE_CURVE``, flat outside them. Basic arithmetic only, so the
-    same value on every machine.
 
     Raises:
         ValueError: ``cache_bytes`` is not positive.
     """
     if not cache_bytes > 0:
         raise ValueError(f"cache_bytes is {cache_bytes!r}, expected more than 0")
-    ratio = state_bytes / cache_bytes
+    return curve_ns(state_bytes / cache_bytes)
+
+
+def curve_ns(ratio: float) -> float:
+    """``PROBE_CURVE`` at a ratio: linear between its points, flat outside them.
+
+    Basic arithmetic only, so the same value on every machine.
+    """
     low_ratio, low_ns = PROBE_CURVE[0]
     if ratio <= low_ratio:
         return low_ns

@@ -1,15 +1,25 @@
-"""How long the tasks of a pipeline take (R9).
+"""How long the tasks of a pipeline take (R9): what the formulas are applied to, in which order.
 
-Floating-point terms are added in one fixed order, with only + - × ÷, and rounded once, so the
-result is the same on every machine.
+Floating-point terms are added in one fixed order and rounded once, so the result is the same on
+every machine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sim.cluster import Cluster
+from sim.formulas import (
+    first_of_share,
+    interference,
+    parallelism,
+    remote_share,
+    rounded_us,
+    spill_us,
+    transfer_us,
+)
 from sim.simpy_engine.memory import Memory
 from sim.simpy_engine.pipeline import Member, Pipeline
 from sim.simpy_engine.state import State
@@ -19,7 +29,11 @@ from traces.cache import probe_slowdown
 if TYPE_CHECKING:
     from sim.simpy_engine.executor import Executor
 
-US_PER_S = 1_000_000
+
+@lru_cache(maxsize=1 << 16)
+def cached_slowdown(own_bytes: int, together_bytes: int, cache_bytes: int) -> float:
+    """``probe_slowdown``, of which few different values are ever needed."""
+    return probe_slowdown(float(own_bytes), float(together_bytes), float(cache_bytes))
 
 
 class CostModel:
@@ -105,7 +119,7 @@ class CostModel:
         for node in range(cluster.num_nodes):
             remote = 0.0
             if cluster.network_bytes_per_s is not None and cluster.num_nodes > 1:
-                remote = 1.0 - source.tasks_on[node] / len(source.fused_us)
+                remote = remote_share(source.tasks_on[node], len(source.fused_us))
                 self._add_transfer(pipeline, num_bytes * remote, cluster.network_bytes_per_s, node)
             if is_cut:
                 here = num_bytes * (1.0 - remote)
@@ -117,7 +131,7 @@ class CostModel:
         """Spread the time for a transfer over the tasks, on one node or on all."""
         if bytes_per_s is None:
             return
-        per_task = num_bytes / len(pipeline.fused_us) / bytes_per_s * US_PER_S
+        per_task = transfer_us(float(num_bytes), len(pipeline.fused_us), float(bytes_per_s))
         for at in range(self._cluster.num_nodes) if node is None else (node,):
             pipeline.transfer_us[at] += per_task
 
@@ -150,33 +164,35 @@ class CostModel:
         """Time of an executor's task, with ``num_held`` executors on its query, without delay."""
         cluster, node = self._cluster, executor.node
         pipeline, task = executor.pipeline, executor.task
-        others = num_held - 1
-        scalability = 1.0 + cluster.coherency * num_held * others
-        busy = (self.num_busy_on[node] - 1) / cluster.executors_per_node
-        interference = cluster.interference * busy
+        num_busy = self.num_busy_on[node]
         cache_bytes = cluster.cache_bytes
-        used = self._memory.used_bytes[node]
-        excess = used - self._memory.budget_bytes
+        used, budget = self._memory.used_bytes[node], self._memory.budget_bytes
         total = pipeline.transfer_us[node]
         for member in pipeline.members:
             if member.has_waves:
                 total += self._wave_us(executor, member, num_held)
                 continue
-            time = member.base_us[task] * (scalability + member.contention * others)
-            time *= 1.0 + interference * member.memory_boundness
+            time = member.base_us[task] * parallelism(
+                num_held, member.contention, cluster.coherency
+            )
+            time *= interference(
+                cluster.interference, num_busy, cluster.executors_per_node, member.memory_boundness
+            )
             if member.probed_bytes and cache_bytes is not None:
                 cached = self.cached_bytes[node]
-                time *= probe_slowdown(member.probed_bytes, cached, cache_bytes)
-            if excess > 0 and member.touched_bytes:
-                time += self._spill_us(member.touched_bytes * (excess / used), node, time)
+                time *= cached_slowdown(member.probed_bytes, cached, cache_bytes)
+            if used > budget and member.touched_bytes:
+                time += spill_us(
+                    member.touched_bytes,
+                    used,
+                    budget,
+                    num_busy,
+                    cluster.spill_bytes_per_s,
+                    cluster.max_spill_factor,
+                    time,
+                )
             total += time
-        return int(total + 0.5) or 1
-
-    def _spill_us(self, spilled_bytes: float, node: int, time_us: float) -> float:
-        """Extra time to write and read what does not fit, disk shared by the node's executors."""
-        bandwidth = self._cluster.spill_bytes_per_s / self.num_busy_on[node]
-        extra = 2.0 * spilled_bytes / bandwidth * US_PER_S
-        return min(extra, time_us * (self._cluster.max_spill_factor - 1.0))
+        return rounded_us(total)
 
     def _wave_us(self, executor: Executor, member: Member, num_held: int) -> float:
         pipeline, task = executor.pipeline, executor.task
@@ -186,6 +202,7 @@ class CostModel:
         assert uniform is not None
         count, num_tasks = len(uniform), len(pipeline.fused_us)
         total = 0.0
-        for index in range(task * count // num_tasks, (task + 1) * count // num_tasks):
+        first = first_of_share(task, count, num_tasks)
+        for index in range(first, first_of_share(task + 1, count, num_tasks)):
             total += wave_time(recorded, num_held, executor.wave, uniform[index])
         return total * active.query.time_factor

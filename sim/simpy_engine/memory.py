@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sim.cluster import Cluster
+from sim.formulas import grown_bytes
 
 
 class Grant:
@@ -47,7 +48,7 @@ class Memory:
 
     def grow(self, grant: Grant, node: int, done: int, total: int) -> None:
         """A task has ended on a node, as number ``done`` of the pipeline's ``total``."""
-        target = grant.num_bytes * done // total
+        target = grown_bytes(grant.num_bytes, done, total)
         grown = target - grant.grown_bytes
         grant.grown_bytes = target
         grant.held_bytes[node] += grown

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from sim.errors import Stalled
+from sim.formulas import MAX_IDLE_EVENTS
 from sim.simpy_engine.state import State
-
-MAX_IDLE_EVENTS = 10_000
-"""Timers and changes of executors in a row that find nothing running and nobody to arrive."""
 
 
 class Patience:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Sequence
 
+from sim.formulas import first_of_share
 from sim.simpy_engine.memory import Grant
 from sim.simpy_engine.state import TrackedQuery
 
@@ -48,7 +49,7 @@ class Member:
         if compiled.is_probe[operator]:
             producers = compiled.breaking_producers[operator]
             self.probed_bytes = sum(map(active.state_bytes, producers))
-        self.touched_bytes = (active.state_bytes(operator) + self.probed_bytes) / num_tasks
+        self.touched_bytes = float(active.state_bytes(operator) + self.probed_bytes) / num_tasks
 
 
 class Pipeline:
@@ -155,5 +156,5 @@ def _per_task(base_us: list[int], num_tasks: int) -> list[int]:
     count = len(base_us)
     if count == num_tasks:
         return base_us
-    bounds = [task * count // num_tasks for task in range(num_tasks + 1)]
+    bounds = [first_of_share(task, count, num_tasks) for task in range(num_tasks + 1)]
     return [sum(base_us[bounds[i] : bounds[i + 1]]) for i in range(num_tasks)]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from sim.bounds.isolated import isolated_bound_us
 from sim.cluster import Cluster
 from sim.errors import Stalled
+from sim.formulas import MAX_LOSSES
 from sim.history import History
 from sim.result import QueryRecord
 from sim.simpy_engine.costs import CostModel
@@ -18,9 +19,6 @@ from sim.simpy_engine.pipeline import Pipeline
 from sim.simpy_engine.state import State, TrackedQuery
 from sim.workload import CompiledPlan
 from traces import Query, Trace, TraceStream
-
-MAX_LOSSES = 10_000
-"""Lost tasks of a pipeline, with none completed between them, that count as stalled."""
 
 
 class Progress:
