@@ -30,6 +30,7 @@ from sim.simpy_engine.executor import Executor, task_event
 from sim.simpy_engine.patience import Patience
 from sim.simpy_engine.progress import Progress
 from sim.simpy_engine.state import State
+from sim.stalled import NOBODY_THERE, NOTHING_SCHEDULED
 from sim.workload import FIRST, FRESH, REST
 from traces import Trace, TraceStream
 
@@ -155,7 +156,7 @@ class SimpyEngine(Engine):
         is_more_to_come = self._agenda.has_timer or self._agenda.has_changes
         if self._state.active and not is_more_to_come and self._is_idle():
             is_empty = self.availability.num_executors == 0
-            why = "no executor is there" if is_empty else "the scheduler has scheduled nothing"
+            why = NOBODY_THERE if is_empty else NOTHING_SCHEDULED
             raise self._patience.stalled(self.now_us, why)
         return bool(self._state.active)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sim.errors import Stalled
 from sim.formulas import MAX_IDLE_EVENTS
 from sim.simpy_engine.state import State
+from sim.stalled import NOTHING_SCHEDULED_AGAIN, stalled
 
 
 class Patience:
@@ -26,14 +27,9 @@ class Patience:
         """
         self._num_idle += 1
         if self._num_idle > MAX_IDLE_EVENTS:
-            often = f", {MAX_IDLE_EVENTS:,} times in a row"
-            raise self.stalled(now_us, "the scheduler has scheduled nothing" + often)
+            raise self.stalled(now_us, NOTHING_SCHEDULED_AGAIN)
 
     def stalled(self, now_us: int, why: str) -> Stalled:
         """The error: which queries are left, and why."""
-        waiting = [str(active.query.query_id) for active in self._state.active.values()]
-        shown = ", ".join(waiting[:5]) + (", …" if len(waiting) > 5 else "")
-        return Stalled(
-            f"at {now_us} µs {len(waiting)} queries (query_id {shown}) are left, but nothing "
-            f"runs, nothing will arrive, and {why}"
-        )
+        waiting = [active.query.query_id for active in self._state.active.values()]
+        return stalled(now_us, waiting, why)

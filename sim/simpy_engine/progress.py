@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 from sim.bounds.isolated import isolated_bound_us
 from sim.cluster import Cluster
-from sim.errors import Stalled
 from sim.formulas import MAX_LOSSES
 from sim.history import History
 from sim.result import QueryRecord
@@ -17,6 +16,7 @@ from sim.simpy_engine.executor import Executor
 from sim.simpy_engine.memory import Memory
 from sim.simpy_engine.pipeline import Pipeline
 from sim.simpy_engine.state import State, TrackedQuery
+from sim.stalled import stalled_by_losses
 from sim.workload import CompiledPlan
 from traces import Query, Trace, TraceStream
 
@@ -84,11 +84,7 @@ class Progress:
         """
         state, root, pipeline = self.state, executor.root, executor.pipeline
         if pipeline.count_loss(state.num_done[root]) > MAX_LOSSES:
-            raise Stalled(
-                f"query {pipeline.active.query.query_id} ({pipeline.active.query.plan}) lost "
-                f"{MAX_LOSSES:,} work orders and completed none; executors do not stay as long "
-                "as its work orders take"
-            )
+            raise stalled_by_losses(pipeline.active.query)
         if self.costs.is_contextual:
             self.costs.vacate(executor)
         state.next_task[root] -= 1

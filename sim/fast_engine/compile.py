@@ -1,0 +1,55 @@
+"""Compiling: decorators of compiled functions, and formulas that Python code has as well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from numba import njit
+from numba.extending import register_jitable
+
+import sim.formulas
+from traces import cache
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+"""Without the code for calls from Python, which takes longer to compile than most functions."""
+
+
+def compiled(function: Function) -> Function:
+    """A function that compiled code calls and that makes no arrays.
+
+    It does not count references to the arrays that it is passed: counting all of a ``World`` takes
+    longer than most functions.
+    """
+    result: Function = njit(error_model="numpy", nogil=True, _nrt=False, **_INNER)(function)
+    return result
+
+
+def compiled_allocating(function: Function) -> Function:
+    """A function that compiled code calls and that makes arrays, or calls one that returns some."""
+    result: Function = njit(error_model="numpy", nogil=True, **_INNER)(function)
+    return result
+
+
+def compiled_entry(function: Function) -> Function:
+    """A function that Python calls."""
+    result: Function = njit(error_model="numpy", nogil=True)(function)
+    return result
+
+
+for shared in (
+    sim.formulas.parallelism,
+    sim.formulas.interference,
+    sim.formulas.spill_us,
+    sim.formulas.transfer_us,
+    sim.formulas.remote_share,
+    sim.formulas.interpolated,
+    sim.formulas.rounded_us,
+    sim.formulas.first_of_share,
+    sim.formulas.grown_bytes,
+    cache.curve_ns,
+    cache.probe_slowdown,
+):
+    register_jitable(shared)

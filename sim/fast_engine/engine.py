@@ -1,0 +1,289 @@
+"""The compiled engine as Python sees it: it feeds the arrays, and reads them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import NoReturn
+
+import numpy as np
+
+from sim.active import ActiveQuery
+from sim.cluster import Cluster
+from sim.engine import Engine, OnRecord
+from sim.errors import Stalled
+from sim.events import Event
+from sim.fast_engine import loop
+from sim.fast_engine.columns import FastColumns
+from sim.fast_engine.entry import run_on
+from sim.fast_engine.grow import empty_world, grown, with_room
+from sim.fast_engine.intake import Intake
+from sim.fast_engine.layout import NEVER, NO_RULE, World
+from sim.fast_engine.log import KINDS
+from sim.fast_engine.rules import set_rule
+from sim.fast_engine.tables import cluster_record, plan_tables
+from sim.history import History, PlanHistory
+from sim.query_view import QueryView
+from sim.result import QueryRecord
+from sim.schedule import Entry
+from sim.schedulers.compiled_rule import CompiledRule
+from sim.stalled import (
+    NOBODY_THERE,
+    NOTHING_SCHEDULED,
+    NOTHING_SCHEDULED_AGAIN,
+    stalled,
+    stalled_by_losses,
+)
+from sim.workload import CompiledPlan
+from traces import Query, Trace, TraceStream
+
+REASONS = {
+    loop.NOBODY_THERE: NOBODY_THERE,
+    loop.NOTHING_SCHEDULED: NOTHING_SCHEDULED,
+    loop.IDLE: NOTHING_SCHEDULED_AGAIN,
+}
+
+
+class FastEngine(Engine):
+    """The engine whose state is a ``World`` of arrays, and whose loop is compiled.
+
+    The arguments are those of ``SimpyEngine``.
+    """
+
+    def __init__(
+        self,
+        trace: Trace | TraceStream,
+        cluster: Cluster,
+        seed: int,
+        history: History,
+        events: list[Event] | None,
+        on_record: OnRecord,
+    ) -> None:
+        self.cluster, self.history, self.events = cluster, history, events
+        self.query_views: dict[ActiveQuery, QueryView] = {}
+        self._on_record = on_record
+        self._seed = seed
+        self._compiled = {plan.name: CompiledPlan(plan, cluster) for plan in trace.plans}
+        record = cluster_record(
+            cluster, seed, is_logged=events is not None, has_history=history.is_enabled
+        )
+        self.world: World = empty_world(plan_tables(trace.plans, self._compiled, cluster), record)
+        self.world.rule["kind"] = NO_RULE
+        self._intake = Intake(trace, cluster, seed, history)
+        self._actives: dict[int, ActiveQuery] = {}
+        self._num_viewed = 0
+        self._state = FastColumns(self)
+        self.world = self._intake.begin(self.world)
+
+    @property
+    def state(self) -> FastColumns:
+        """Columns of the queries in the system."""
+        return self._state
+
+    @property
+    def now_us(self) -> int:  # type: ignore[override]
+        """The current instant."""
+        return self.counter("now_us")
+
+    @property
+    def num_schedules(self) -> int:  # type: ignore[override]
+        """Scheduling events so far."""
+        return self.counter("num_schedules")
+
+    @property
+    def executor_time_us(self) -> int:  # type: ignore[override]
+        """Executor time from the first arrival to the last completion so far."""
+        return self.counter("executor_time_us")
+
+    @property
+    def num_executors(self) -> int:
+        """Executors that are there now."""
+        return self.counter("num_executors")
+
+    @property
+    def num_executors_on(self) -> list[int]:
+        """Likewise, per node."""
+        return self.world.nodes["num_executors"].tolist()
+
+    @property
+    def num_free(self) -> int:
+        """Executors that run nothing."""
+        return self.counter("num_free")
+
+    @property
+    def memory_used_bytes(self) -> list[int]:
+        """Per node."""
+        return self.world.nodes["used_bytes"].tolist()
+
+    @property
+    def peak_memory_bytes(self) -> int:
+        """The largest sum over nodes so far."""
+        return self.counter("peak_memory_bytes")
+
+    def counter(self, name: str) -> int:
+        """A counter of the run, see ``layout.RUN``."""
+        return int(self.world.run[name][0])
+
+    def advance(self) -> bool:
+        """Run to the next scheduling event; False when every query has completed."""
+        self._state.forget()
+        while (status := run_on(self.world)) == loop.SERVICE:
+            self._serve()
+        self._read_log()
+        self._read_completed()
+        if status == loop.EVENT:
+            self._see_arrivals()
+        elif status != loop.DONE:
+            self._fail(status)
+        return bool(status == loop.EVENT)
+
+    def run_with(self, rule: CompiledRule) -> None:
+        """Run to the end under a compiled rule.
+
+        Raises:
+            Stalled: queries are left that nothing will ever run.
+        """
+        set_rule(self.world.rule, rule)
+        self.advance()
+
+    def set_schedule(
+        self, entries: Sequence[Entry], holds: dict[int, int], until_us: int | None
+    ) -> None:
+        """Answer the scheduling event."""
+        count = len(entries)
+        if count > len(self.world.entries):
+            self.world = grown(self.world, entries=2 * count)
+        run, rows = self.world.run, self.world.entries.view(np.int64).reshape(-1, 5)
+        flat = np.fromiter(itertools.chain.from_iterable(entries), np.int64, 4 * count)
+        rows[:count, :4] = flat.reshape(-1, 4)
+        run["num_entries"] = count
+        run["has_holds"] = bool(holds)
+        for slot, num_executors in holds.items():
+            self.world.queries["hold"][slot] = num_executors
+        run["timer_us"] = NEVER if until_us is None else until_us
+
+    def members(self, root: int) -> list[int]:
+        """Operators of a started pipeline."""
+        operators, slot, members = self.world.operators, root, []
+        while slot >= 0:
+            members.append(int(operators["index"][slot]))
+            slot = int(operators["next_member"][slot])
+        return members
+
+    def observed_share(self, root: int, operator: int) -> float:
+        """Share of a pipeline's member in the base work of the tasks done so far."""
+        members = self.members(root)
+        if len(members) == 1:
+            return 1.0
+        if self._state.num_done[root] == 0:
+            return 0.0
+        base_slot = root - members[0]
+        done_us = {at: int(self.world.operators["done_base_us"][base_slot + at]) for at in members}
+        return done_us[operator] / sum(done_us.values())
+
+    def held_bytes(self, slot: int) -> int:
+        """Memory that an operator holds."""
+        return self._state.grown_bytes[slot]
+
+    def unfinished_tasks(self, root: int) -> tuple[list[int], int]:
+        """Tasks of a pipeline that are not done."""
+        executors, pipeline = self.world.executors, self.world.operators[root]
+        is_running = (executors["root"] == root) & (executors["is_free"] == 0)
+        tasks = executors["task"][is_running & (executors["is_there"] == 1)].tolist()
+        num_tasks = int(pipeline["num_tasks"])
+        first_untouched = num_tasks - int(pipeline["num_untouched"])
+        if not pipeline["has_lost"]:
+            return sorted(tasks), first_untouched
+        at = int(pipeline["first_returned"])
+        while at >= 0:
+            tasks.append(int(self.world.returned["task"][at]))
+            at = int(self.world.returned["after"][at])
+        return sorted([*tasks, *range(first_untouched, num_tasks)]), num_tasks
+
+    def _serve(self) -> None:
+        """Read what is full, refill what is empty, make larger what is too small."""
+        self._read_log()
+        self._read_completed()
+        self.world = self._intake.refill(self.world)
+        run = self.world.run
+        if run["next_arrival"][0] < run["num_arrivals"][0]:
+            self.world = with_room(self.world)
+        needed = self.counter("num_returned") + len(self.world.executors)
+        if needed > len(self.world.returned):
+            self.world = grown(self.world, returned=2 * needed)
+
+    def _read_log(self) -> None:
+        count = self.counter("num_log")
+        if self.events is None or not count:
+            return
+        for time_us, kind, *rest in self.world.log[:count].tolist():
+            self.events.append(Event(time_us, KINDS[kind], *rest))
+        self.world.run["num_log"] = 0
+
+    def _read_completed(self) -> None:
+        """Records of queries that have completed, and what history has learnt from them."""
+        count = self.counter("num_completed")
+        if not count:
+            return
+        keys = set()
+        for row in self.world.completed[:count].tolist():
+            serial, _, completion_us, start_us, busy_us, delay_us, lost_us, isolated_us, size = row
+            query = self._intake.queries.pop(serial)
+            keys |= self._intake.history_keys(query)
+            if (active := self._actives.pop(serial, None)) is not None:
+                active.is_active = False
+                del self.query_views[active]
+            self._on_record(
+                QueryRecord.of(
+                    query, start_us, completion_us, isolated_us, busy_us, delay_us, lost_us, size
+                )
+            )
+        self.world.run["num_completed"] = 0
+        if self.history.is_enabled:
+            self._read_history(keys)
+
+    def _read_history(self, keys: set[int]) -> None:
+        world = self.world
+        for key in keys:
+            num_completed, first, size = world.history[key].item()
+            operators = world.history_operators[first : first + size]
+            self.history.plans[self._intake.history_names[key]] = PlanHistory(
+                num_completed, operators["busy_us"].tolist(), operators["num_recorded"].tolist()
+            )
+        self.history.observed_work_us = float(world.run["observed_work_us"][0])
+        self.history.estimated_work_us = float(world.run["estimated_work_us"][0])
+
+    def _see_arrivals(self) -> None:
+        """Views of the queries that have arrived since the last scheduling event."""
+        num_admitted, slot = self.counter("serial"), self.counter("last_active")
+        queries, new = self.world.queries, []
+        while slot >= 0 and queries["serial"][slot] >= self._num_viewed:
+            new.append(slot)
+            slot = int(queries["before"][slot])
+        for slot in reversed(new):
+            serial = int(queries["serial"][slot])
+            query = self._intake.queries[serial]
+            active = ActiveQuery(query, self._compiled[query.plan], self._seed)
+            active.slot, active.base_slot = slot, int(queries["base_slot"][slot])
+            self._actives[serial] = active
+            self.query_views[active] = QueryView(self, active)
+        self._num_viewed = num_admitted
+
+    def _fail(self, status: int) -> NoReturn:
+        if status == loop.TOO_LARGE:
+            query = self._intake.queries[self.counter("serial")]
+            self._compiled[query.plan].num_work_orders(query)  # says what is wrong
+            raise AssertionError("a query with too many work orders")
+        if status == loop.LOSSES:
+            raise stalled_by_losses(self._query_in(self.counter("fault_slot")))
+        waiting = [query.query_id for query in self._in_the_system()]
+        raise stalled(self.now_us, waiting, REASONS[status])
+
+    def _in_the_system(self) -> Iterator[Query]:
+        slot = self.counter("first_active")
+        while slot >= 0:
+            yield self._query_in(slot)
+            slot = int(self.world.queries["after"][slot])
+
+    def _query_in(self, slot: int) -> Query:
+        return self._intake.queries[int(self.world.queries["serial"][slot])]
