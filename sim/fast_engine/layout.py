@@ -25,9 +25,13 @@ def _record(whole: str, real: str = "") -> np.dtype:
     return np.dtype(fields)
 
 
-PLAN = _record("num_operators first_operator has_any_waves num_recorded")
+PLAN = _record("num_operators first_operator has_any_waves num_recorded num_ways isolated_us")
 """A plan: its operators are ``first_operator`` and those after it; ``num_recorded`` is the number
-of recorded times of all of them."""
+of recorded times of all of them.
+
+``num_ways``: in how many ways its operators may run (sim/fast_engine/isolated.py).
+``isolated_us``: bound B1 of queries whose work orders take the recorded times, once it is known.
+"""
 
 PLAN_OPERATOR = _record(
     # Recorded times are ``times[first_time : first_time + num_times]``.
@@ -49,8 +53,8 @@ WAVE = _record(
 )
 """A profile at one number of executors: spans of ``wave_times``."""
 
-SPEEDUP = _record("is_linear first_rate", "total")
-"""Of one operator of a plan, or of a plan (sim/bounds/speedup.py)."""
+SPEEDUP = _record("is_linear", "total")
+"""Of an operator of a plan, or of all operators of a plan together (sim/bounds/speedup.py)."""
 
 CLUSTER = _record(
     "num_nodes executors_per_node num_executors is_sticky move_delay_us move_across_delay_us "
@@ -73,12 +77,17 @@ RUN = _record(
     "num_started num_active first_active last_active num_idle "
     "num_free first_free last_free num_armed sequence "
     "num_entries cursor has_holds num_finished num_going_on num_log num_completed "
-    "num_operator_slots num_query_slots first_query_slot num_times first_time_end "
+    "num_operator_slots num_query_slots free_query_slot num_times "
     "first_returned num_returned memory_bytes peak_memory_bytes fault_slot "
     "serial",
     "observed_work_us estimated_work_us",
 )
-"""Counters of the run, a single record."""
+"""Counters of the run, a single record.
+
+``num_operator_slots``, ``num_query_slots``, ``num_times``: so many elements have ever been in use;
+of these, some are in lists of free ones. ``free_query_slot``: a free slot, which has the next one
+in ``after``. ``serial``: queries let in so far.
+"""
 
 OPERATOR = _record(
     "num_tasks next_task num_done busy_us is_ready is_dry_noted is_complete root "
@@ -106,9 +115,13 @@ OPERATOR_NODE = _record("tasks_on num_running_on held_bytes", "transfer_us")
 QUERY = _record(
     "serial query_id plan template arrival_us start_us base_slot num_operators num_incomplete "
     "num_held num_local_free first_position last_position hold delay_us lost_us isolated_us "
-    "before after times_block times_size uniform_block uniform_size"
+    "before after times_block times_class",
+    "time_factor",
 )
-"""A query in the system; ``before`` and ``after``: its neighbours in order of arrival."""
+"""A query in the system; ``before`` and ``after``: its neighbours in order of arrival.
+
+``times_block``: its block of ``times``, of 2 ** ``times_class`` elements; -1 if it has none.
+"""
 
 EXECUTOR = _record("node is_there is_free root slot task wave delay_us duration_us before after")
 """An executor; ``before`` and ``after``: its neighbours in the pool, by when they became free."""
@@ -147,7 +160,9 @@ class World(NamedTuple):
     """All arrays of one simulation. One-dimensional, but for those by operator or query and node.
 
     Attributes:
-        times: µs: recorded times of all plans, then those of queries in the system.
+        speedups: one per operator of a plan, then one per plan.
+        times: µs: recorded times of all plans, then blocks of queries in the system: base times of
+            work orders, and numbers that choose among recorded times.
         returned: lost tasks.
         operator_blocks: by number of operators, a free block of slots of that size; a free block
             has the next one in ``root`` of its first operator.
@@ -167,7 +182,6 @@ class World(NamedTuple):
     waves: np.ndarray
     wave_times: np.ndarray
     speedups: np.ndarray
-    rates: np.ndarray
     times: np.ndarray
     arrivals: np.ndarray
     changes: np.ndarray
