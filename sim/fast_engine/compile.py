@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from numba import njit as _njit
 
@@ -12,5 +12,4 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def compiled(function: F) -> F:
     """Compile a function on its first call; the types that it was written with remain."""
-    result: F = _njit(error_model="numpy", nogil=True)(function)
-    return result
+    return cast(F, _njit(error_model="numpy", nogil=True)(function))

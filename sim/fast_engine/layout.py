@@ -1,9 +1,8 @@
-"""The arrays that a compiled simulation lives in: one record per thing, named as in the other
-engine.
+"""The arrays that a compiled simulation lives in: one record per thing.
 
-Whole numbers have 64 bits. An index of -1 means none. Operators of the queries in the system have
-a *slot* each, a query's in one block; slots are reused, so memory depends on how many queries are
-there at once.
+Names are those of the other engine. Whole numbers have 64 bits. An index of -1 means none.
+Operators of the queries in the system have a *slot* each, a query's in one block; slots are reused,
+so memory depends on how many queries are there at once.
 """
 
 from __future__ import annotations

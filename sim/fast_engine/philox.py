@@ -20,9 +20,7 @@ LOW_HALF = np.uint64(0xFFFFFFFF)
 
 
 @compiled
-def fill(
-    numbers: np.ndarray, first: int, count: int, seed: int, query_id: int, start: int
-) -> None:
+def fill(numbers: np.ndarray, first: int, count: int, seed: int, query_id: int, start: int) -> None:
     """Write the numbers of a query's stream from number ``start`` on, in [0, 2**32).
 
     They go to ``numbers[first : first + count]``, whole numbers of 64 bits.

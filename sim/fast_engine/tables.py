@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sim.bounds.speedup import speedups_of
+from sim.bounds.speedup import Speedup, speedups_of
 from sim.cluster import Cluster
 from sim.fast_engine.layout import CLUSTER, INT, NONE, PLAN, PLAN_OPERATOR, SPEEDUP, WAVE
 from sim.workload import CompiledPlan, has_fresh
@@ -98,7 +98,9 @@ def cluster_record(
     return _table(CLUSTER, [row])
 
 
-def _table(dtype: np.dtype, rows: Sequence[dict[str, int]] | Sequence[dict[str, float]]) -> np.ndarray:
+def _table(
+    dtype: np.dtype, rows: Sequence[dict[str, int]] | Sequence[dict[str, float]]
+) -> np.ndarray:
     """Records with all fields of ``dtype``; KeyError if a row lacks one."""
     table = np.zeros(len(rows), dtype)
     for name in dtype.names or ():
@@ -179,7 +181,7 @@ def _add_waves(waves: list[dict[str, int]], wave_times: list[int], operator: Ope
 
 
 def _speedups(plans: Iterable[CompiledPlan], cluster: Cluster) -> np.ndarray:
-    of_operators, of_plans = [], []
+    of_operators, of_plans = list[Speedup](), list[Speedup]()
     for plan in plans:
         each, together = speedups_of(
             plan.contention, plan.memory_boundness, plan.has_waves, cluster
