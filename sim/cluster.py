@@ -132,6 +132,17 @@ class Cluster:
         """Executors of all nodes."""
         return self.num_nodes * self.executors_per_node
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether work orders take their base time, profiles apart (R9)."""
+        return (
+            self.contention == self.coherency == self.interference == 0
+            and self.intermediate_bytes_per_s is None
+            and self.network_bytes_per_s is None
+            and self.cache_bytes is None
+            and self.memory_bytes is None
+        )
+
     def replace(self, **changes: object) -> Cluster:
         """A copy with some attributes changed."""
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]

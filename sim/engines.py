@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import warnings
+from functools import cache
 from typing import Literal, get_args
 
 from sim.cluster import Cluster
@@ -10,9 +13,11 @@ from sim.events import Event
 from sim.history import History
 from sim.simpy_engine.engine import SimpyEngine
 from traces import Trace, TraceStream
+from traces.errors import did_you_mean
 
 EngineName = Literal["fast", "simpy"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+HOW_TO_GET_FAST = "pip install 'lsched[fast]' adds an engine that is many times as fast"
 
 
 def make_engine(
@@ -24,9 +29,46 @@ def make_engine(
     events: list[Event] | None,
     on_record: OnRecord,
 ) -> Engine:
-    """An engine at the start of a run; the arguments are those of ``SimpyEngine``.
+    """An engine at the start of a run; the other arguments are those of ``SimpyEngine``.
 
     Raises:
         ValueError: there is no engine of that name, or it is not installed.
     """
-    return SimpyEngine(trace, cluster, seed, history, events, on_record)
+    if engine_name(name) == "simpy":
+        return SimpyEngine(trace, cluster, seed, history, events, on_record)
+    from sim.fast_engine.engine import FastEngine  # numba is optional
+
+    return FastEngine(trace, cluster, seed, history, events, on_record)
+
+
+def engine_name(name: str | None) -> EngineName:
+    """The engine called ``name``; where that is None, the fast one if it is installed.
+
+    If it is not, a warning says once how to get it.
+
+    Raises:
+        ValueError: there is none of that name, or it is not installed.
+    """
+    if name is None:
+        if is_fast_installed():
+            return "fast"
+        _advise()
+        return "simpy"
+    for known in ENGINES:
+        if name == known:
+            if known == "fast" and not is_fast_installed():
+                raise ValueError(f"engine 'fast' needs numba, which is missing: {HOW_TO_GET_FAST}")
+            return known
+    hint = did_you_mean(name, ENGINES)
+    raise ValueError(f"engine is {name!r}, expected {' or '.join(ENGINES)}{hint}")
+
+
+@cache
+def is_fast_installed() -> bool:
+    """Whether numba is there."""
+    return importlib.util.find_spec("numba") is not None
+
+
+@cache
+def _advise() -> None:
+    warnings.warn(HOW_TO_GET_FAST, stacklevel=5)

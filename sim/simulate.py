@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sim.cluster import Cluster, preset
 from sim.engine import OnRecord
+from sim.engines import EngineName
 from sim.errors import InvalidSchedule, SchedulerError
 from sim.history import History
 from sim.registry import Scheduler, make_scheduler, scheduler_name
@@ -28,6 +29,7 @@ def simulate(
     record_events: bool = False,
     on_record: OnRecord | None = None,
     keep_records: bool = True,
+    engine: EngineName | None = None,
 ) -> Result:
     """Replay ``trace`` on ``cluster`` under ``scheduler``.
 
@@ -41,6 +43,7 @@ def simulate(
         on_record: called with the record of each query as it completes.
         keep_records: whether the result has them. Without, and with a stream, memory is needed for
             the queries in the system, and eight bytes for each that has completed.
+        engine: see ``Simulation``; the results are the same.
 
     Raises:
         InvalidSchedule, Stalled, UnknownScheduler: see there.
@@ -58,6 +61,7 @@ def simulate(
         record_events=record_events,
         on_record=on_record,
         keep_records=keep_records,
+        engine=engine,
     )
     is_clairvoyant = getattr(policy, "is_clairvoyant", False)
     clairvoyant = ClairvoyantView(simulation.engine) if is_clairvoyant else None

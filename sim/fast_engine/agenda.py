@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from sim.fast_engine.compile import compiled
 from sim.fast_engine.layout import World
 
@@ -59,12 +61,13 @@ def _remove(world: World, at: int) -> None:
 
 
 @compiled
-def _is_before(end_us, sequence, other):  # type: ignore[no-untyped-def]
-    return end_us < other.end_us or (end_us == other.end_us and sequence < other.sequence)
+def _is_before(end_us: int, sequence: int, other: np.record) -> bool:
+    is_tied = end_us == other.end_us
+    return bool(end_us < other.end_us or (is_tied and sequence < other.sequence))
 
 
 @compiled
-def _sift_up(armed, at, end_us, sequence, executor):  # type: ignore[no-untyped-def]
+def _sift_up(armed: np.ndarray, at: int, end_us: int, sequence: int, executor: int) -> None:
     """Put an element at a place that is empty, or above it."""
     while at > 0:
         above = (at - 1) >> 1
@@ -76,7 +79,9 @@ def _sift_up(armed, at, end_us, sequence, executor):  # type: ignore[no-untyped-
 
 
 @compiled
-def _sift_down(armed, count, at, end_us, sequence, executor):  # type: ignore[no-untyped-def]
+def _sift_down(
+    armed: np.ndarray, count: int, at: int, end_us: int, sequence: int, executor: int
+) -> None:
     """Put an element at a place that is empty, or below it."""
     while True:
         below = 2 * at + 1
@@ -87,9 +92,7 @@ def _sift_down(armed, count, at, end_us, sequence, executor):  # type: ignore[no
             if _is_before(right.end_us, right.sequence, armed[below]):
                 below += 1
         least = armed[below]
-        if not (
-            least.end_us < end_us or (least.end_us == end_us and least.sequence < sequence)
-        ):
+        if not (least.end_us < end_us or (least.end_us == end_us and least.sequence < sequence)):
             break
         armed[at] = least
         at = below

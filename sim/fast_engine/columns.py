@@ -34,14 +34,14 @@ class FastColumns:
 
     def __getattr__(self, name: str) -> list[int]:
         world = self._engine.world
-        if name in OPERATOR.names:
+        if name in (OPERATOR.names or ()):
             column = world.operators[name][: self._engine.counter("num_operator_slots")].tolist()
-        elif name in QUERY.names:
+        elif name in (QUERY.names or ()):
             column = world.queries[name][: self._engine.counter("num_query_slots")].tolist()
         else:
             raise AttributeError(f"no column {name!r}")
         self.__dict__[name] = column
-        return column  # type: ignore[no-any-return]
+        return column
 
     def forget(self) -> None:
         """The arrays are about to change."""

@@ -123,7 +123,7 @@ def base_us(world: World, slot: int, task: int, num_tasks: int) -> int:
     member = world.operators[slot]
     count = member.num_work_orders
     if count == num_tasks:
-        return world.times[member.first_time + task]  # type: ignore[no-any-return]
+        return world.times[member.first_time + task]
     total = 0
     first = first_of_share(task, count, num_tasks)
     for at in range(first, first_of_share(task + 1, count, num_tasks)):
@@ -138,7 +138,7 @@ def duration_us(world: World, executor: int) -> int:
     pipeline, task = world.operators[each.root], each.task
     if pipeline.is_plain:
         if pipeline.next_member == NONE:
-            return world.times[pipeline.first_time + task]  # type: ignore[no-any-return]
+            return world.times[pipeline.first_time + task]
         fused, slot = 0, each.root
         while slot >= 0:
             fused += base_us(world, slot, task, pipeline.num_tasks)

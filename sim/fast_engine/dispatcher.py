@@ -55,7 +55,7 @@ def is_eligible(world: World, at: int) -> bool:
     """Whether an allocation could be given an executor."""
     entry = world.entries[at]
     root = world.operators[entry.root]
-    return root.next_task < root.num_tasks and world.queries[entry.slot].num_held < entry.limit  # type: ignore[no-any-return]
+    return root.next_task < root.num_tasks and world.queries[entry.slot].num_held < entry.limit
 
 
 @compiled
@@ -136,7 +136,7 @@ def _longest_free(world: World, slot: int) -> int:
         each = world.executors[executor]
         if not (run.has_holds and _is_held(world, each.slot)):
             if is_one_node or world.is_on[slot, each.node]:
-                return executor  # type: ignore[no-any-return]
+                return executor
             if first < 0:
                 first = executor
         executor = each.after
@@ -148,4 +148,4 @@ def _is_held(world: World, slot: int) -> bool:
     if slot < 0:
         return False
     query = world.queries[slot]
-    return query.hold > 0 and query.num_local_free <= query.hold  # type: ignore[no-any-return]
+    return query.hold > 0 and query.num_local_free <= query.hold

@@ -11,17 +11,17 @@ import numpy as np
 from sim.active import ActiveQuery
 from sim.cluster import Cluster
 from sim.engine import Engine, OnRecord
-from sim.errors import Stalled
 from sim.events import Event
 from sim.fast_engine import loop
 from sim.fast_engine.columns import FastColumns
 from sim.fast_engine.entry import run_on
-from sim.fast_engine.grow import empty_world, grown, with_room
+from sim.fast_engine.grow import empty_world, grown, with_more_room
 from sim.fast_engine.intake import Intake
-from sim.fast_engine.layout import NEVER, NO_RULE, World
+from sim.fast_engine.layout import NEVER, World
 from sim.fast_engine.log import KINDS
 from sim.fast_engine.rules import set_rule
 from sim.fast_engine.tables import cluster_record, plan_tables
+from sim.fast_engine.world import table_of
 from sim.history import History, PlanHistory
 from sim.query_view import QueryView
 from sim.result import QueryRecord
@@ -67,13 +67,21 @@ class FastEngine(Engine):
         record = cluster_record(
             cluster, seed, is_logged=events is not None, has_history=history.is_enabled
         )
-        self.world: World = empty_world(plan_tables(trace.plans, self._compiled, cluster), record)
-        self.world.rule["kind"] = NO_RULE
+        self.world = empty_world(plan_tables(list(self._compiled.values()), cluster), record)
         self._intake = Intake(trace, cluster, seed, history)
         self._actives: dict[int, ActiveQuery] = {}
         self._num_viewed = 0
         self._state = FastColumns(self)
         self.world = self._intake.begin(self.world)
+
+    @property
+    def world(self) -> World:
+        """Its arrays."""
+        return self._world
+
+    @world.setter
+    def world(self, world: World) -> None:
+        self._world, self._table = world, table_of(world)
 
     @property
     def state(self) -> FastColumns:
@@ -127,7 +135,7 @@ class FastEngine(Engine):
     def advance(self) -> bool:
         """Run to the next scheduling event; False when every query has completed."""
         self._state.forget()
-        while (status := run_on(self.world)) == loop.SERVICE:
+        while (status := run_on(self._table.ctypes.data)) == loop.SERVICE:
             self._serve()
         self._read_log()
         self._read_completed()
@@ -205,9 +213,7 @@ class FastEngine(Engine):
         self._read_log()
         self._read_completed()
         self.world = self._intake.refill(self.world)
-        run = self.world.run
-        if run["next_arrival"][0] < run["num_arrivals"][0]:
-            self.world = with_room(self.world)
+        self.world = with_more_room(self.world)
         needed = self.counter("num_returned") + len(self.world.executors)
         if needed > len(self.world.returned):
             self.world = grown(self.world, returned=2 * needed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -69,7 +68,7 @@ class Intake:
         return keys | {self._keys[query.plan, query.template]} if query.template else keys
 
     def _with_arrivals(self, world: World) -> World:
-        rows = []
+        rows: list[tuple[float, ...]] = []
         while self._next is not None and len(rows) < PORTION:
             query = self._next
             self.queries[self._num_handed] = query

@@ -1,8 +1,8 @@
-"""The arrays that a compiled simulation lives in, one record per thing, named as elsewhere.
+"""The arrays that a compiled simulation lives in: one record per thing.
 
-Whole numbers have 64 bits. An index of -1 means none. Operators of the queries in the system have
-a *slot* each, a query's in one block; slots are reused, so memory depends on how many queries are
-there at once.
+Names are those of the other engine. Whole numbers have 64 bits. An index of -1 means none.
+Operators of the queries in the system have a *slot* each, a query's in one block; slots are reused,
+so memory depends on how many queries are there at once.
 """
 
 from __future__ import annotations
@@ -13,6 +13,10 @@ import numpy as np
 
 INT, FLOAT = np.dtype(np.int64), np.dtype(np.float64)
 NONE = -1
+NO_RULE = -1
+"""The scheduler is not compiled."""
+LACKS_OPERATORS, LACKS_QUERIES, LACKS_TIMES = 1, 2, 4
+"""What is too small for the next arrival: bits of ``lacks``."""
 NEVER = 1 << 62
 """An instant that does not come."""
 NOWHERE = 1 << 60
@@ -24,9 +28,13 @@ def _record(whole: str, real: str = "") -> np.dtype:
     return np.dtype(fields)
 
 
-PLAN = _record("num_operators first_operator has_any_waves num_recorded")
+PLAN = _record("num_operators first_operator has_any_waves num_recorded num_ways isolated_us")
 """A plan: its operators are ``first_operator`` and those after it; ``num_recorded`` is the number
-of recorded times of all of them."""
+of recorded times of all of them.
+
+``num_ways``: in how many ways its operators may run (sim/fast_engine/isolated.py).
+``isolated_us``: bound B1 of queries whose work orders take the recorded times, once it is known.
+"""
 
 PLAN_OPERATOR = _record(
     # Recorded times are ``times[first_time : first_time + num_times]``.
@@ -48,15 +56,15 @@ WAVE = _record(
 )
 """A profile at one number of executors: spans of ``wave_times``."""
 
-SPEEDUP = _record("is_linear first_rate", "total")
-"""Of one operator of a plan, or of a plan (sim/bounds/speedup.py)."""
+SPEEDUP = _record("is_linear", "total")
+"""Of an operator of a plan, or of all operators of a plan together (sim/bounds/speedup.py)."""
 
 CLUSTER = _record(
     "num_nodes executors_per_node num_executors is_sticky move_delay_us move_across_delay_us "
     "warm_up_us work_orders_per_batch is_plain is_contextual is_tracked is_logged has_history "
-    "has_intermediate has_network has_cache has_memory seed",
+    "has_intermediate has_network has_cache has_memory memory_bytes seed",
     "coherency interference intermediate_bytes_per_s network_bytes_per_s cache_bytes "
-    "memory_bytes spill_bytes_per_s max_spill_factor",
+    "spill_bytes_per_s max_spill_factor",
 )
 """What does not change during a run; ``has_x``: whether bandwidth or budget x is limited."""
 
@@ -69,15 +77,20 @@ CHANGE = _record("time_us executor is_joining")
 RUN = _record(
     "now_us phase has_begun num_schedules num_executors executor_time_us total_us since_us "
     "next_arrival num_arrivals is_last_arrival next_change num_changes is_last_change timer_us "
-    "num_started num_active first_active last_active num_idle "
+    "is_event num_active first_active last_active num_idle "
     "num_free first_free last_free num_armed sequence "
     "num_entries cursor has_holds num_finished num_going_on num_log num_completed "
-    "num_operator_slots num_query_slots first_query_slot num_times first_time_end "
+    "num_operator_slots num_query_slots free_query_slot num_times "
     "first_returned num_returned memory_bytes peak_memory_bytes fault_slot "
-    "serial",
+    "serial lacks",
     "observed_work_us estimated_work_us",
 )
-"""Counters of the run, a single record."""
+"""Counters of the run, a single record.
+
+``num_operator_slots``, ``num_query_slots``, ``num_times``: so many elements have ever been in use;
+of these, some are in lists of free ones. ``free_query_slot``: a free slot, which has the next one
+in ``after``. ``serial``: queries let in so far.
+"""
 
 OPERATOR = _record(
     "num_tasks next_task num_done busy_us is_ready is_dry_noted is_complete root "
@@ -105,9 +118,13 @@ OPERATOR_NODE = _record("tasks_on num_running_on held_bytes", "transfer_us")
 QUERY = _record(
     "serial query_id plan template arrival_us start_us base_slot num_operators num_incomplete "
     "num_held num_local_free first_position last_position hold delay_us lost_us isolated_us "
-    "before after times_block times_size uniform_block uniform_size"
+    "before after times_block times_class num_nodes_on",
+    "time_factor",
 )
-"""A query in the system; ``before`` and ``after``: its neighbours in order of arrival."""
+"""A query in the system; ``before`` and ``after``: its neighbours in order of arrival.
+
+``times_block``: its block of ``times``, of 2 ** ``times_class`` elements; -1 if it has none.
+"""
 
 EXECUTOR = _record("node is_there is_free root slot task wave delay_us duration_us before after")
 """An executor; ``before`` and ``after``: its neighbours in the pool, by when they became free."""
@@ -146,7 +163,9 @@ class World(NamedTuple):
     """All arrays of one simulation. One-dimensional, but for those by operator or query and node.
 
     Attributes:
-        times: µs: recorded times of all plans, then those of queries in the system.
+        speedups: one per operator of a plan, then one per plan.
+        times: µs: recorded times of all plans, then blocks of queries in the system: base times of
+            work orders, and numbers that choose among recorded times.
         returned: lost tasks.
         operator_blocks: by number of operators, a free block of slots of that size; a free block
             has the next one in ``root`` of its first operator.
@@ -166,7 +185,6 @@ class World(NamedTuple):
     waves: np.ndarray
     wave_times: np.ndarray
     speedups: np.ndarray
-    rates: np.ndarray
     times: np.ndarray
     arrivals: np.ndarray
     changes: np.ndarray
@@ -189,3 +207,38 @@ class World(NamedTuple):
     history: np.ndarray
     history_operators: np.ndarray
     rule: np.ndarray
+
+
+ARRAYS: dict[str, tuple[np.dtype, int]] = {
+    "run": (RUN, 1),
+    "cluster": (CLUSTER, 1),
+    "plans": (PLAN, 1),
+    "plan_operators": (PLAN_OPERATOR, 1),
+    "neighbours": (INT, 1),
+    "waves": (WAVE, 1),
+    "wave_times": (INT, 1),
+    "speedups": (SPEEDUP, 1),
+    "times": (INT, 1),
+    "arrivals": (ARRIVAL, 1),
+    "changes": (CHANGE, 1),
+    "operators": (OPERATOR, 1),
+    "operator_nodes": (OPERATOR_NODE, 2),
+    "queries": (QUERY, 1),
+    "is_on": (np.dtype(np.bool_), 2),
+    "known": (INT, 2),
+    "executors": (EXECUTOR, 1),
+    "nodes": (NODE, 1),
+    "armed": (ARMED, 1),
+    "entries": (ENTRY, 1),
+    "returned": (RETURNED, 1),
+    "operator_blocks": (INT, 1),
+    "time_blocks": (INT, 1),
+    "finished": (INT, 1),
+    "going_on": (INT, 1),
+    "log": (LOG, 1),
+    "completed": (COMPLETED, 1),
+    "history": (HISTORY, 1),
+    "history_operators": (HISTORY_OPERATOR, 1),
+    "rule": (RULE, 1),
+}
+"""Types of the arrays and their numbers of dimensions."""

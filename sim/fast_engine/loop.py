@@ -15,10 +15,10 @@ from sim.fast_engine.compile import compiled
 from sim.fast_engine.completion import complete_query
 from sim.fast_engine.costs import duration_us, vacate
 from sim.fast_engine.dispatcher import assign, assign_alone, install, withdraw
-from sim.fast_engine.layout import NEVER, NONE, World
+from sim.fast_engine.layout import NEVER, NO_RULE, NONE, World
 from sim.fast_engine.pipeline import claim, complete, count_done, take_task
 from sim.fast_engine.pool import add_free
-from sim.fast_engine.rules import NO_RULE, decide
+from sim.fast_engine.rules import decide
 from sim.formulas import MAX_IDLE_EVENTS
 from sim.workload import REST
 
@@ -98,7 +98,7 @@ def _has_room_for_instant(world: World) -> bool:
         return False
     if run.num_returned + num_executors > len(world.returned):
         return False
-    return run.num_completed + num_executors <= len(world.completed)  # type: ignore[no-any-return]
+    return run.num_completed + num_executors <= len(world.completed)
 
 
 @compiled
@@ -128,7 +128,7 @@ def _next_other_us(world: World) -> int:
         next_us = min(next_us, world.arrivals[run.next_arrival].arrival_us)
     if run.next_change < run.num_changes:
         next_us = min(next_us, world.changes[run.next_change].time_us)
-    return next_us  # type: ignore[no-any-return]
+    return next_us
 
 
 @compiled
@@ -282,4 +282,4 @@ def _note_idle(world: World) -> bool:
     is_idle = run.num_free == run.num_executors
     if is_idle and run.num_active > 0 and not _has_arrivals(world):
         run.num_idle += 1
-    return run.num_idle <= MAX_IDLE_EVENTS  # type: ignore[no-any-return]
+    return run.num_idle <= MAX_IDLE_EVENTS

@@ -84,7 +84,7 @@ def take_task(world: World, root: int) -> int:
     lost = world.returned[at]
     pipeline.first_returned, lost.after = lost.after, world.run[0].first_returned
     world.run[0].first_returned = at
-    return lost.task  # type: ignore[no-any-return]
+    return lost.task
 
 
 @compiled

@@ -19,7 +19,7 @@ def profile_us(
     for at in range(first, first_of_share(task + 1, count, num_tasks)):
         uniform = world.times[member.first_uniform + at]
         total += recorded_us(world, member.plan_operator, num_held, wave, uniform)
-    return total * world.queries[member.query].time_factor  # type: ignore[no-any-return]
+    return total * world.queries[member.query].time_factor
 
 
 @compiled

@@ -47,13 +47,7 @@ class CostModel:
     """
 
     def __init__(self, cluster: Cluster, state: State, memory: Memory) -> None:
-        self.is_plain = (
-            cluster.contention == cluster.coherency == cluster.interference == 0
-            and cluster.intermediate_bytes_per_s is None
-            and cluster.network_bytes_per_s is None
-            and cluster.cache_bytes is None
-            and cluster.memory_bytes is None
-        )
+        self.is_plain = cluster.is_plain
         self.is_contextual = not self.is_plain or cluster.num_nodes > 1
         self.num_busy_on = [0] * cluster.num_nodes
         self.cached_bytes = [0] * cluster.num_nodes
