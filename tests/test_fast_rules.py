@@ -17,13 +17,12 @@ from worlds import decision_in, with_rule, world_of
 
 import sim
 from sim import Allocation, Cluster, ClusterView, History, Simulation, preset
-from sim.dispatcher import Entry
-from sim.fast_engine import observed
+from sim.fast_engine import observed, rules
 from sim.fast_engine.compile import compiled_entry
 from sim.fast_engine.layout import RULE
-from sim.fast_engine.rules import decide, set_rule
 from sim.legality import checked_entries
 from sim.registry import Scheduler, make_scheduler
+from sim.schedule import Entry
 from sim.schedulers.common import fair_limit, part_of
 from sim.schedulers.compiled_rule import CompiledRule, compiled_rule_of
 from sim.schedulers.fair import Fair
@@ -31,9 +30,12 @@ from sim.view import Size
 from traces import Query, Trace, load
 
 compiled_fair_limit, compiled_part_of = compiled_entry(fair_limit), compiled_entry(part_of)
+decide = compiled_entry(lambda world: rules.decide(world))
 
 SIZES = ("estimate", "observed", "history")
-LISTINGS = [f"memory={m}+pipeline={p}" for m in ("ignore", "gate") for p in ("always", "never")]
+LISTINGS = [
+    f"memory={m}+pipeline={p}" for m in ("ignore", "gate") for p in ("always", "never", "best")
+]
 
 
 def policies() -> Iterator[str]:
@@ -97,7 +99,7 @@ def check_decisions(simulation: Simulation, driver: Scheduler, texts: list[str])
     while (view := simulation.next_event()) is not None:
         world = world_of(simulation)
         for text, policy, rule in rules:
-            expected = checked_entries(policy.decide(view), simulation)
+            expected = checked_entries(policy.decide(view), simulation.engine)
             decide(with_rule(world, rule))
             assert decision_in(world) == expected, f"{text} at {view.now_us} µs"
             reached.update(special_cases(text, view, *expected[:2]))
@@ -137,7 +139,7 @@ def known_times(view: ClusterView) -> Iterator[str]:
     """Names of what rules may know at an event."""
     if view.num_executors < view.cluster.num_executors:
         yield "fewer executors than the cluster can have"
-    history = view._simulation.history
+    history = view._engine.history
     for query in view.queries:
         if query.history is None:
             if history.is_enabled and history.correction != 1.0:
@@ -172,7 +174,13 @@ def test_decisions_equal_those_of_the_classes_and_every_case_is_reached() -> Non
     def compare(
         trace: Trace, cluster: Cluster, history: str, driver: bool | int, texts: list[str]
     ) -> None:
-        simulation = Simulation(trace, cluster, seed=3, history=histories(trace, cluster, history))
+        simulation = Simulation(
+            trace,
+            cluster,
+            seed=3,
+            history=histories(trace, cluster, history),
+            engine="simpy",
+        )
         scheduler = make_scheduler(texts[0]) if driver is True else RandomScheduler(int(driver))
         reached.update(check_decisions(simulation, scheduler, texts))
 
@@ -190,7 +198,7 @@ def test_all_parameters_with_many_queries(release: str) -> None:
     )
     trace = Trace(name="batch", plans=plans, queries=queries)
     cluster = preset("inmemory-32").replace(release=release, memory_bytes=2 * 10**9)
-    simulation, driver = Simulation(trace, cluster), RandomScheduler(1)
+    simulation, driver = Simulation(trace, cluster, engine="simpy"), RandomScheduler(1)
     events = 0
     while (view := simulation.next_event()) is not None:
         events += 1
@@ -200,7 +208,7 @@ def test_all_parameters_with_many_queries(release: str) -> None:
                 policy = make_scheduler(text)
                 rule = compiled_rule_of(policy)
                 assert rule is not None
-                expected = checked_entries(policy.decide(view), simulation)
+                expected = checked_entries(policy.decide(view), simulation.engine)
                 decide(with_rule(world, rule))
                 assert decision_in(world) == expected, f"{text} at {view.now_us} µs"
         simulation.apply(driver.decide(view))
@@ -209,7 +217,7 @@ def test_all_parameters_with_many_queries(release: str) -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_sizes_stand_in_the_record_in_the_order_of_the_type(size: Size) -> None:
     record = np.zeros(1, RULE)
-    set_rule(record, CompiledRule("srpt", size=size))
+    rules.set_rule(record, CompiledRule("srpt", size=size))
     named = {"estimate": observed.ESTIMATE, "observed": observed.OBSERVED}
     assert record["size"][0] == named.get(size, observed.HISTORY)
 

@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 
 from sim import Simulation
+from sim.active import ActiveQuery
 from sim.fast_engine import layout
 from sim.fast_engine.layout import NONE, World
 from sim.fast_engine.rules.record import set_rule
 from sim.query_view import QueryView
 from sim.schedulers.compiled_rule import CompiledRule
-from sim.state import OPERATOR_COLUMNS, ActiveQuery
+from sim.simpy_engine.engine import SimpyEngine
+from sim.simpy_engine.state import OPERATOR_COLUMNS
+from sim.workload import CompiledPlan
 
 UNSET = -987_654_321
 """What everything holds that is not filled in, so that reading it shows."""
@@ -25,11 +28,11 @@ def world_of(simulation: Simulation) -> World:
     _fill_plans(world, simulation)
     _fill_history(world, simulation)
     for name in OPERATOR_COLUMNS:
-        column = getattr(simulation.state, name)
+        column = getattr(_engine(simulation).state, name)
         world.operators[name][: len(column)] = column
-    for view in simulation.query_views.values():
+    for view in _engine(simulation).query_views.values():
         _fill_query(world, simulation, view)
-    actives = list(simulation.query_views)
+    actives = list(_engine(simulation).query_views)
     for before, after in zip([None, *actives], [*actives, None], strict=True):
         if after is not None:
             world.queries["before"][after.slot] = NONE if before is None else before.slot
@@ -58,6 +61,11 @@ def decision_in(world: World) -> tuple[list[tuple[int, ...]], dict[int, int], in
     return list(zip(*columns, strict=True)), holds, timer
 
 
+def _engine(simulation: Simulation) -> SimpyEngine:
+    assert isinstance(simulation.engine, SimpyEngine)
+    return simulation.engine
+
+
 def _unset(dtype: np.dtype, *shape: int) -> np.ndarray:
     array = np.empty(shape, dtype)
     for name in dtype.names or ():
@@ -68,46 +76,28 @@ def _unset(dtype: np.dtype, *shape: int) -> np.ndarray:
 
 
 def _unset_world(simulation: Simulation) -> World:
-    state, num_nodes = simulation.state, simulation.cluster.num_nodes
+    state, num_nodes = _engine(simulation).state, simulation.cluster.num_nodes
     num_operators, num_queries = len(state.root), len(state.num_held)
     plans = simulation.trace.plans
     num_plan_operators = sum(len(plan.operators) for plan in plans)
     num_histories = len(plans) + len(_templates(simulation))
     per_history = max(len(plan.operators) for plan in plans)
-    whole, real = layout.INT, layout.FLOAT
-    return World(
-        run=_unset(layout.RUN, 1),
-        cluster=_unset(layout.CLUSTER, 1),
-        plans=_unset(layout.PLAN, len(plans)),
-        plan_operators=_unset(layout.PLAN_OPERATOR, num_plan_operators),
-        neighbours=_unset(whole, sum(len(plan.edges) for plan in plans)),
-        waves=_unset(layout.WAVE, 0),
-        wave_times=_unset(whole, 0),
-        speedups=_unset(layout.SPEEDUP, 0),
-        rates=_unset(real, 0),
-        times=_unset(whole, 0),
-        arrivals=_unset(layout.ARRIVAL, 0),
-        changes=_unset(layout.CHANGE, 0),
-        operators=_unset(layout.OPERATOR, num_operators),
-        operator_nodes=_unset(layout.OPERATOR_NODE, num_operators, num_nodes),
-        queries=_unset(layout.QUERY, num_queries),
-        is_on=_unset(whole, num_queries, num_nodes),
-        known=_unset(whole, num_operators, 1),
-        executors=_unset(layout.EXECUTOR, simulation.cluster.num_executors),
-        nodes=_unset(layout.NODE, num_nodes),
-        armed=_unset(layout.ARMED, 0),
-        entries=_unset(layout.ENTRY, 2 * num_operators),
-        returned=_unset(layout.RETURNED, 0),
-        operator_blocks=_unset(whole, 0),
-        time_blocks=_unset(whole, 0),
-        finished=_unset(whole, 0),
-        going_on=_unset(whole, 0),
-        log=_unset(layout.LOG, 0),
-        completed=_unset(layout.COMPLETED, 0),
-        history=_unset(layout.HISTORY, num_histories),
-        history_operators=_unset(layout.HISTORY_OPERATOR, num_histories * per_history),
-        rule=_unset(layout.RULE, 1),
-    )
+    arrays = {
+        "run": _unset(layout.RUN, 1),
+        "cluster": _unset(layout.CLUSTER, 1),
+        "plans": _unset(layout.PLAN, len(plans)),
+        "plan_operators": _unset(layout.PLAN_OPERATOR, num_plan_operators),
+        "neighbours": _unset(layout.INT, 2 * sum(len(plan.edges) for plan in plans)),
+        "operators": _unset(layout.OPERATOR, num_operators),
+        "queries": _unset(layout.QUERY, num_queries),
+        "nodes": _unset(layout.NODE, num_nodes),
+        "entries": _unset(layout.ENTRY, 2 * num_operators),
+        "history": _unset(layout.HISTORY, num_histories),
+        "history_operators": _unset(layout.HISTORY_OPERATOR, num_histories * per_history),
+        "rule": _unset(layout.RULE, 1),
+    }
+    unused = _unset(layout.INT, 0)
+    return World(*(arrays.get(name, unused) for name in World._fields))
 
 
 def _set(array: np.ndarray, at: int, **fields: Any) -> None:
@@ -116,12 +106,12 @@ def _set(array: np.ndarray, at: int, **fields: Any) -> None:
 
 
 def _fill_cluster(world: World, simulation: Simulation) -> None:
-    cluster, slots = simulation.cluster, [active.slot for active in simulation.query_views]
+    cluster, slots = simulation.cluster, [active.slot for active in _engine(simulation).query_views]
     _set(
         world.run,
         0,
         now_us=simulation.now_us,
-        num_executors=simulation.availability.num_executors,
+        num_executors=_engine(simulation).num_executors,
         num_active=len(slots),
         first_active=slots[0] if slots else NONE,
         last_active=slots[-1] if slots else NONE,
@@ -144,7 +134,7 @@ def _fill_cluster(world: World, simulation: Simulation) -> None:
         memory_bytes=cluster.memory_bytes or 0,
         spill_bytes_per_s=cluster.spill_bytes_per_s,
     )
-    for node, used in enumerate(simulation.progress.memory.used_bytes):
+    for node, used in enumerate(_engine(simulation).progress.memory.used_bytes):
         _set(world.nodes, node, used_bytes=used)
 
 
@@ -160,21 +150,26 @@ def _fill_plans(world: World, simulation: Simulation) -> None:
     num_neighbours = 0
     for at, plan in enumerate(simulation.trace.plans):
         first = _first_operators(simulation)[plan.name]
+        compiled = CompiledPlan(plan, simulation.cluster)
         _set(world.plans, at, num_operators=len(plan.operators), first_operator=first)
         for index, operator in enumerate(plan.operators):
-            consumers = [edge.consumer for edge in plan.outputs[index]]
+            consumers, breaking = compiled.consumers[index], compiled.breaking_producers[index]
             estimates = operator.est_state_bytes, operator.est_output_bytes
             _set(
                 world.plan_operators,
                 first + index,
                 topological=plan.topological_order[index],
+                pipeline_next=compiled.pipeline_next[index],
+                is_probe=compiled.is_probe[index],
                 first_consumer=num_neighbours,
                 num_consumers=len(consumers),
+                first_breaking=num_neighbours + len(consumers),
+                num_breaking=len(breaking),
                 est_state_bytes=operator.state_bytes if estimates[0] is None else estimates[0],
                 est_output_bytes=operator.output_bytes if estimates[1] is None else estimates[1],
             )
-            for consumer in consumers:
-                world.neighbours[num_neighbours] = consumer
+            for neighbour in (*consumers, *breaking):
+                world.neighbours[num_neighbours] = neighbour
                 num_neighbours += 1
 
 
@@ -207,11 +202,11 @@ def _fill_query(world: World, simulation: Simulation, view: QueryView) -> None:
         active.slot,
         plan=names.index(view.plan),
         template=template,
-        start_us=active.start_us,
+        start_us=_engine(simulation).state.start_us[active.slot],
         base_slot=active.base_slot,
         num_operators=active.compiled.num_operators,
-        num_held=simulation.state.num_held[active.slot],
-        num_local_free=simulation.state.num_local_free[active.slot],
+        num_held=_engine(simulation).state.num_held[active.slot],
+        num_local_free=_engine(simulation).state.num_local_free[active.slot],
         hold=UNSET,
     )
     first = _first_operators(simulation)[view.plan]
@@ -226,14 +221,14 @@ def _fill_query(world: World, simulation: Simulation, view: QueryView) -> None:
             est_work_order_us=active.est_work_order_us[index],
             byte_factor=active.byte_factors[index],
             recorded_per_work_order=active.recorded_per_work_order[index],
-            grown_bytes=simulation.progress.memory.held_bytes(active.base_slot + index),
+            grown_bytes=_engine(simulation).held_bytes(active.base_slot + index),
         )
         _fill_pipeline(world, simulation, active, active.base_slot + index)
 
 
 def _fill_pipeline(world: World, simulation: Simulation, active: ActiveQuery, root: int) -> None:
     """The members of the pipeline whose root is in slot ``root``, if that is one."""
-    if (pipeline := simulation.progress.pipelines.get(root)) is None:
+    if (pipeline := _engine(simulation).progress.pipelines.get(root)) is None:
         return
     _set(world.operators, root, num_members=len(pipeline.members))
     slots = [active.base_slot + member.operator for member in pipeline.members]

@@ -11,7 +11,6 @@ import numpy as np
 from sim.active import ActiveQuery
 from sim.cluster import Cluster
 from sim.engine import Engine, OnRecord
-from sim.errors import Stalled
 from sim.events import Event
 from sim.fast_engine import loop
 from sim.fast_engine.columns import FastColumns

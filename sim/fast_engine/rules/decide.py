@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from sim.fast_engine.compile import compiled_entry
+from sim.fast_engine.compile import compiled_allocating
 from sim.fast_engine.layout import NEVER, World
 from sim.fast_engine.rules.limited import decide_limited
 from sim.fast_engine.rules.priced import decide_priced
 from sim.fast_engine.rules.record import PRICED
 
 
-@compiled_entry
+@compiled_allocating
 def decide(world: World) -> None:
     """Write the schedule, the holds and the timer of the rule in ``world.rule``.
 

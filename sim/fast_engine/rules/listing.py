@@ -10,8 +10,7 @@ import numpy as np
 from sim.fast_engine.compile import compiled, compiled_allocating
 from sim.fast_engine.layout import World
 from sim.fast_engine.observed import arrival_order, claimed_bytes, is_schedulable, remaining_us
-
-MOST_BYTES = 1 << 62
+from sim.fast_engine.rules.pipelining import budget_bytes, cached_bytes, degree_of
 
 
 @compiled_allocating
@@ -30,7 +29,7 @@ def admitted(world: World, queries: np.ndarray) -> np.ndarray:
     cluster = world.cluster[0]
     if not (world.rule[0].memory_gate and cluster.has_memory):
         return queries
-    room = min(int(cluster.memory_bytes), MOST_BYTES // cluster.num_nodes) * cluster.num_nodes
+    room = budget_bytes(world)
     is_empty, is_open, count = True, True, 0
     for query in queries:
         if world.queries[query].start_us >= 0:
@@ -63,9 +62,9 @@ def add_entry(world: World, root: int, limit: int, degree: int) -> None:
 @compiled
 def add_allocations(world: World, queries: np.ndarray, limit: int) -> None:
     """Append what each of ``queries``, in order, may run, with one limit for all."""
-    degree = world.rule[0].degree
+    others_bytes = cached_bytes(world)
     for query in queries:
         base = world.queries[query].base_slot
         for slot in range(base, base + world.queries[query].num_operators):
             if is_schedulable(world, slot):
-                add_entry(world, slot, limit, degree)
+                add_entry(world, slot, limit, degree_of(world, slot, others_bytes))

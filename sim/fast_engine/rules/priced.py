@@ -17,6 +17,7 @@ from sim.fast_engine.observed import (
     work_order_us,
 )
 from sim.fast_engine.rules.listing import add_entry, admitted, remaining_order
+from sim.fast_engine.rules.pipelining import cached_bytes, degree_of
 from sim.schedulers import priced
 
 _best_count, _most_executors = compiled(priced.best_count), compiled(priced.most_executors)
@@ -35,6 +36,7 @@ def decide_priced(world: World) -> None:
     price = rule.weight * (num_queries - 1 + rule.offset) / full
     most = _most_executors(rule.slowdown, price, full)
     set_holds(world)
+    others_bytes = cached_bytes(world)
     supply = np.empty((len(world.queries), 3), np.int64)
     room = full - fill_supply(world, supply)
     for query in queries:
@@ -58,7 +60,7 @@ def decide_priced(world: World) -> None:
                 own[KEPT] -= from_own
                 room -= count - from_own
                 own[LOCAL] = max(own[LOCAL] - count, 0)
-                add_entry(world, slot, limit, rule.degree)
+                add_entry(world, slot, limit, degree_of(world, slot, others_bytes))
 
 
 @compiled_allocating
