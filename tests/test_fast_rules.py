@@ -70,6 +70,8 @@ MUST_REACH = {
     "history of a template",
     "history of a plan",
     "estimates corrected",
+    "a chain is cut where that is cheaper",
+    "a chain is left whole where cutting costs",
     "fewer executors than the cluster can have",
 }
 
@@ -118,6 +120,12 @@ def special_cases(
         yield "a limit below all"
     if len({root for root, *_ in entries}) < len(entries):
         yield "an allocation listed twice"
+    if "best" in text:
+        whole = {o.slot: len(o.pipeline) for q in view.queries for o in q.schedulable}
+        if any(degree < whole[root] for root, _, _, degree in entries):
+            yield "a chain is cut where that is cheaper"
+        if any(degree == whole[root] > 1 for root, _, _, degree in entries):
+            yield "a chain is left whole where cutting costs"
     waiting = [query for query in view.queries if query.schedulable]
     scheduled = {slot for _, slot, _, _ in entries}
     if "gate" in text and view.cluster.memory_bytes is not None and "priced" not in text:

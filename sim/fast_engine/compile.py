@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from numba import njit
+import numba
 from numba.extending import register_jitable
 
 import sim.formulas
 from traces import cache
 
+_njit: Any = numba.njit
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
@@ -23,19 +24,19 @@ def compiled(function: Function) -> Function:
     It does not count references to the arrays that it is passed: counting all of a ``World`` takes
     longer than most functions.
     """
-    result: Function = njit(error_model="numpy", nogil=True, _nrt=False, **_INNER)(function)
+    result: Function = _njit(error_model="numpy", nogil=True, _nrt=False, **_INNER)(function)
     return result
 
 
 def compiled_allocating(function: Function) -> Function:
     """A function that compiled code calls and that makes arrays, or calls one that returns some."""
-    result: Function = njit(error_model="numpy", nogil=True, **_INNER)(function)
+    result: Function = _njit(error_model="numpy", nogil=True, _nrt=True, **_INNER)(function)
     return result
 
 
 def compiled_entry(function: Function) -> Function:
     """A function that Python calls."""
-    result: Function = njit(error_model="numpy", nogil=True)(function)
+    result: Function = _njit(error_model="numpy", nogil=True)(function)
     return result
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from sim.fast_engine.compile import compiled, compiled_allocating
 from sim.fast_engine.layout import World
 from sim.fast_engine.observed import arrival_order, claimed_bytes, is_schedulable, remaining_us
-from sim.fast_engine.rules.pipelining import budget_bytes, cached_bytes, degree_of
+from sim.fast_engine.rules.pipelining import best_degree, budget_bytes, cached_bytes
+from sim.fast_engine.rules.record import BEST
 
 
 @compiled_allocating
@@ -62,9 +63,11 @@ def add_entry(world: World, root: int, limit: int, degree: int) -> None:
 @compiled
 def add_allocations(world: World, queries: np.ndarray, limit: int) -> None:
     """Append what each of ``queries``, in order, may run, with one limit for all."""
-    others_bytes = cached_bytes(world)
+    degree, others_bytes = world.rule[0].degree, cached_bytes(world)
     for query in queries:
         base = world.queries[query].base_slot
         for slot in range(base, base + world.queries[query].num_operators):
             if is_schedulable(world, slot):
-                add_entry(world, slot, limit, degree_of(world, slot, others_bytes))
+                is_best = degree == BEST
+                own = best_degree(world, slot, others_bytes) if is_best else degree
+                add_entry(world, slot, limit, own)

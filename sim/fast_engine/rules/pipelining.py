@@ -23,17 +23,6 @@ MOST_BYTES = 1 << 62
 
 
 @compiled
-def degree_of(world: World, root: int, others_bytes: int) -> int:
-    """The pipeline degree of a root, by the rule's parameter.
-
-    ``others_bytes``: what pipelines under way have in the cache of a node.
-    """
-    if world.rule[0].degree == BEST:
-        return best_degree(world, root, others_bytes)
-    return world.rule[0].degree
-
-
-@compiled
 def budget_bytes(world: World) -> int:
     """Memory of all nodes together, at most more than there could be a use for."""
     cluster = world.cluster[0]
@@ -82,21 +71,35 @@ def following(world: World, slot: int) -> int:
     return NONE if world.operators[after].missing_producers > 1 else after
 
 
-@compiled_allocating
+@compiled
 def best_degree(world: World, root: int, others_bytes: int) -> int:
-    """The degree of the first pipeline in the cheapest way to cut the chain that starts at a root."""
+    """The degree of the first pipeline in the cheapest way to cut the chain of a root."""
     if world.operators[root].root >= 0:
         return world.operators[world.operators[root].root].num_members
+    if following(world, root) == NONE:
+        return 1
+    return _first_degree(world, root, others_bytes)
+
+
+@compiled_allocating
+def _chain_from(world: World, root: int) -> np.ndarray:
+    """Slots of the longest pipeline that an operator can be the root of."""
     length, slot = 1, following(world, root)
     while slot != NONE:
         length, slot = length + 1, following(world, slot)
-    if length == 1:
-        return 1
     chain = np.empty(length, np.int64)
     slot = root
     for at in range(length):
         chain[at] = slot
         slot = following(world, slot)
+    return chain
+
+
+@compiled_allocating
+def _first_degree(world: World, root: int, others_bytes: int) -> int:
+    """Dynamic programming over the places to cut, from the end."""
+    chain = _chain_from(world, root)
+    length = len(chain)
     cheapest = np.zeros(length + 1)
     degrees = np.zeros(length, np.int64)
     for start in range(length - 1, -1, -1):

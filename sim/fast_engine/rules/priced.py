@@ -17,7 +17,8 @@ from sim.fast_engine.observed import (
     work_order_us,
 )
 from sim.fast_engine.rules.listing import add_entry, admitted, remaining_order
-from sim.fast_engine.rules.pipelining import cached_bytes, degree_of
+from sim.fast_engine.rules.pipelining import best_degree, cached_bytes
+from sim.fast_engine.rules.record import BEST
 from sim.schedulers import priced
 
 _best_count, _most_executors = compiled(priced.best_count), compiled(priced.most_executors)
@@ -60,7 +61,10 @@ def decide_priced(world: World) -> None:
                 own[KEPT] -= from_own
                 room -= count - from_own
                 own[LOCAL] = max(own[LOCAL] - count, 0)
-                add_entry(world, slot, limit, degree_of(world, slot, others_bytes))
+                degree = rule.degree
+                if degree == BEST:
+                    degree = best_degree(world, slot, others_bytes)
+                add_entry(world, slot, limit, degree)
 
 
 @compiled_allocating
