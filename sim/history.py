@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from sim.sums import ordered_sum
 
 
 @dataclass(slots=True)
@@ -79,7 +80,7 @@ class History:
             for operator, (busy, count) in enumerate(zip(busy_us, num_recorded, strict=True)):
                 known.busy_us[operator] += busy
                 known.num_recorded[operator] += count
-        self.observed_work_us += math.fsum(busy_us)
+        self.observed_work_us += ordered_sum(busy_us)
         self.estimated_work_us += estimated_work_us
 
     def check(self, num_operators: Mapping[str, int]) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sim.active import ActiveQuery
 from sim.history import PlanHistory
 from sim.operator_view import OperatorView, Size
+from sim.sums import ordered_sum
 
 if TYPE_CHECKING:
     from sim.engine import Engine
@@ -118,7 +118,7 @@ class QueryView:
 
     def remaining_us(self, size: Size = "estimate") -> float:
         """Work that is not done, by one of the three sources, µs."""
-        return math.fsum(self.operator_remaining_us(size))
+        return ordered_sum(self.operator_remaining_us(size))
 
     def operator_remaining_us(self, size: Size = "estimate") -> list[float]:
         """Work that is not done of each operator, µs."""

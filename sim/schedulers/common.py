@@ -144,15 +144,15 @@ def usable_executors(query: QueryView) -> int:
     return query.num_executors + sum(operator.num_unclaimed for operator in query.schedulable)
 
 
-def fair_limit(view: ClusterView, num_queries: int, share: float = 1.0) -> int:
+def fair_limit(num_executors: int, num_queries: int, share: float = 1.0) -> int:
     """⌈share × executors ÷ queries⌉, from 1 to all."""
-    limit = math.ceil(share * view.num_executors / max(num_queries, 1))
-    return min(max(limit, 1), view.num_executors)
+    limit = math.ceil(share * num_executors / max(num_queries, 1))
+    return min(max(limit, 1), num_executors)
 
 
-def part_of(view: ClusterView, fraction: float) -> int:
+def part_of(num_executors: int, fraction: float) -> int:
     """A fraction of the executors, rounded, at least 1."""
-    return max(1, round(fraction * view.num_executors))
+    return max(1, round(fraction * num_executors))
 
 
 def rounded_shares(weights: Sequence[float], total: int, minimum: int = 0) -> list[int]:

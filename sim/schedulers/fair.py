@@ -5,6 +5,7 @@ from __future__ import annotations
 from sim.registry import register
 from sim.schedule import Allocation
 from sim.schedulers.common import Listing, MemoryRule, PipelineRule, Spare, fair_limit
+from sim.schedulers.compiled_rule import CompiledRule
 from sim.view import ClusterView
 
 
@@ -33,5 +34,10 @@ class Fair:
     def decide(self, view: ClusterView) -> list[Allocation]:
         """Answer a scheduling event."""
         queries = self._listing.admitted(view, view.queries)
-        limit = fair_limit(view, len(queries))
+        limit = fair_limit(view.num_executors, len(queries))
         return self._listing.allocations(view, [(query, limit) for query in queries])
+
+    def compiled_rule(self) -> CompiledRule:
+        """The same rule in the compiled engine."""
+        listing = self._listing
+        return CompiledRule("fair", listing.memory, listing.pipeline, listing.spare, share=1.0)

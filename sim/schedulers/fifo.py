@@ -5,6 +5,7 @@ from __future__ import annotations
 from sim.registry import register
 from sim.schedule import Allocation
 from sim.schedulers.common import Listing, MemoryRule, PipelineRule
+from sim.schedulers.compiled_rule import CompiledRule
 from sim.view import ClusterView
 
 
@@ -23,3 +24,7 @@ class Fifo:
         """Answer a scheduling event."""
         queries = self._listing.admitted(view, view.queries)
         return self._listing.allocations(view, [(query, view.num_executors) for query in queries])
+
+    def compiled_rule(self) -> CompiledRule:
+        """The same rule in the compiled engine."""
+        return CompiledRule("fifo", self._listing.memory, self._listing.pipeline)

@@ -8,15 +8,14 @@ now go in.
 
 from __future__ import annotations
 
-import math
-
+from sim.formulas import US_PER_S
+from sim.sums import ordered_sum
 from sim.view import ClusterView, OperatorView
 from traces import KINDS
 from traces.cache import probe_slowdown
 
 WHOLE = 2**31 - 1
 """A pipeline degree that no plan reaches: as far as it goes."""
-US_PER_S = 1_000_000
 
 
 def cached_bytes(view: ClusterView) -> int:
@@ -83,7 +82,7 @@ class _Chain:
         if cache is None:
             return 0.0
         together = self._others + sum(self._probed[start:end])
-        return math.fsum(
+        return ordered_sum(
             self._work_us[at] * (probe_slowdown(self._probed[at], together, cache) - 1.0)
             for at in range(start, end)
             if self._probed[at]

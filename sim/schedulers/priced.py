@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from sim.registry import register
 from sim.schedule import Allocation, Hold, Schedule
 from sim.schedulers.common import Listing, MemoryRule, PipelineRule, check_choice, check_number
+from sim.schedulers.compiled_rule import CompiledRule
 from sim.view import ClusterView, OperatorView, QueryView, Size
 
 
@@ -68,7 +69,7 @@ class Priced:
         order = sorted(view.queries, key=lambda query: query.remaining_us(self._size))
         queries = self._listing.admitted(view, order)
         price = self._weight * (len(view.queries) - 1 + self._offset) / view.num_executors
-        most = self.most_executors(price, view.num_executors)
+        most = most_executors(self._slowdown, price, view.num_executors)
         degree = self._listing.degree_rule(view)
         holds = self._holds(view)
         supply = Supply(view, holds)
@@ -93,12 +94,18 @@ class Priced:
                     allocations.append(Allocation(operator, limit, degree(operator)))
         return Schedule(allocations, holds)
 
-    def most_executors(self, price: float, num_executors: int) -> int:
-        """The most that a query may hold at a price of executor time."""
-        growth = self._slowdown * price
-        if growth * num_executors**2 <= 1.0:
-            return num_executors
-        return math.ceil(1.0 / math.sqrt(growth))
+    def compiled_rule(self) -> CompiledRule:
+        """The same rule in the compiled engine."""
+        return CompiledRule(
+            "priced",
+            self._listing.memory,
+            self._listing.pipeline,
+            size=self._size,
+            weight=self._weight,
+            offset=self._offset,
+            slowdown=self._slowdown,
+            hold_moves=self._hold_moves,
+        )
 
     def _ranked(self, query: QueryView) -> Sequence[OperatorView]:
         paths_us = query.critical_paths_us(self._size)
@@ -168,6 +175,14 @@ class Supply:
         self._kept[query] -= own
         self._room -= count - own
         self.local[query] = max(self.local[query] - count, 0)
+
+
+def most_executors(slowdown: float, price: float, num_executors: int) -> int:
+    """The most that a query may hold at a price of executor time."""
+    growth = slowdown * price
+    if growth * num_executors**2 <= 1.0:
+        return num_executors
+    return math.ceil(1.0 / math.sqrt(growth))
 
 
 def best_count(

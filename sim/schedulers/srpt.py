@@ -14,6 +14,7 @@ from sim.schedulers.common import (
     fair_limit,
     part_of,
 )
+from sim.schedulers.compiled_rule import CompiledRule
 from sim.view import ClusterView, QueryView, Size
 
 
@@ -33,14 +34,14 @@ class QueryLimit:
             check_number("cap", cap, 0.0, 1.0)
         if share is not None:
             check_number("share", share, 0.0, 1e6)
-        self._cap, self._share = cap, share
+        self.cap, self.share = cap, share
 
     def of(self, view: ClusterView, num_queries: int) -> int:
         """The limit while there are so many queries."""
-        if self._cap is not None:
-            return part_of(view, self._cap)
-        if self._share is not None:
-            return fair_limit(view, num_queries, self._share)
+        if self.cap is not None:
+            return part_of(view.num_executors, self.cap)
+        if self.share is not None:
+            return fair_limit(view.num_executors, num_queries, self.share)
         return view.num_executors
 
 
@@ -78,6 +79,19 @@ class ShortestRemaining:
         queries = self._listing.admitted(view, sorted(view.queries, key=self._remaining_us))
         limit = self._limit.of(view, len(queries))
         return self._listing.allocations(view, [(query, limit) for query in queries])
+
+    def compiled_rule(self) -> CompiledRule:
+        """The same rule in the compiled engine."""
+        listing, limit = self._listing, self._limit
+        return CompiledRule(
+            "srpt",
+            listing.memory,
+            listing.pipeline,
+            listing.spare,
+            size=self._size,
+            cap=limit.cap,
+            share=limit.share,
+        )
 
     def _remaining_us(self, query: QueryView) -> float:
         return query.remaining_us(self._size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable
 
@@ -17,6 +16,7 @@ from sim.simpy_engine.memory import Memory
 from sim.simpy_engine.pipeline import Pipeline
 from sim.simpy_engine.state import State, TrackedQuery
 from sim.stalled import stalled_by_losses
+from sim.sums import ordered_sum
 from sim.workload import CompiledPlan
 from traces import Query, Trace, TraceStream
 
@@ -135,7 +135,7 @@ class Progress:
             compiled.name,
             [observed_us(index) for index in operators],
             active.num_recorded,
-            math.fsum(map(operator.mul, compiled.est_recorded_us, active.num_recorded)),
+            ordered_sum(map(operator.mul, compiled.est_recorded_us, active.num_recorded)),
             active.query.template,
         )
         busy = sum(state.busy_us[base + index] for index in operators)

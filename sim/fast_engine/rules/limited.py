@@ -1,0 +1,35 @@
+"""Queries in an order, each with the same limit: ``fifo``, ``fair`` and ``srpt``."""
+
+from __future__ import annotations
+
+from sim.fast_engine.compile import compiled, compiled_allocating
+from sim.fast_engine.layout import World
+from sim.fast_engine.observed import arrival_order
+from sim.fast_engine.rules.listing import add_allocations, admitted, remaining_order
+from sim.fast_engine.rules.record import BY_CAP, BY_SHARE, SRPT
+from sim.schedulers import common
+
+_fair_limit, _part_of = compiled(common.fair_limit), compiled(common.part_of)
+
+
+@compiled_allocating
+def decide_limited(world: World) -> None:
+    """Write the schedule of ``fifo``, ``fair`` or ``srpt``."""
+    rule, full = world.rule[0], world.run[0].num_executors
+    order = remaining_order(world, rule.size) if rule.kind == SRPT else arrival_order(world)
+    queries = admitted(world, order)
+    limit = query_limit(world, len(queries))
+    add_allocations(world, queries, limit)
+    if rule.is_spare_shared and limit < full:
+        add_allocations(world, queries, full)
+
+
+@compiled
+def query_limit(world: World, num_queries: int) -> int:
+    """The limit per query while there are so many."""
+    rule, full = world.rule[0], world.run[0].num_executors
+    if rule.limit_by == BY_CAP:
+        return _part_of(full, rule.limit)
+    if rule.limit_by == BY_SHARE:
+        return _fair_limit(full, num_queries, rule.limit)
+    return full

@@ -1,0 +1,73 @@
+"""What the rules share: the order of queries, which are let in, and how a schedule is written.
+
+As in ``sim/schedulers/common.py``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.fast_engine.compile import compiled, compiled_allocating
+from sim.fast_engine.layout import World
+from sim.fast_engine.observed import arrival_order, claimed_bytes, is_schedulable, remaining_us
+from sim.fast_engine.rules.pipelining import best_degree, budget_bytes, cached_bytes
+from sim.fast_engine.rules.record import BEST
+
+
+@compiled_allocating
+def remaining_order(world: World, size: int) -> np.ndarray:
+    """Slots of the queries in the system, least remaining work first; equals by arrival."""
+    arrived = arrival_order(world)
+    work_us = np.empty(len(arrived), np.float64)
+    for place in range(len(arrived)):
+        work_us[place] = remaining_us(world, arrived[place], size)
+    return arrived[np.argsort(work_us, kind="mergesort")]
+
+
+@compiled_allocating
+def admitted(world: World, queries: np.ndarray) -> np.ndarray:
+    """Those of ``queries``, most urgent first, that may run, see ``Listing.admitted``."""
+    cluster = world.cluster[0]
+    if not (world.rule[0].memory_gate and cluster.has_memory):
+        return queries
+    room = budget_bytes(world)
+    is_empty, is_open, count = True, True, 0
+    for query in queries:
+        if world.queries[query].start_us >= 0:
+            room -= claimed_bytes(world, query)
+            is_empty = False
+    let_in = np.empty(len(queries), np.int64)
+    for query in queries:
+        is_in = world.queries[query].start_us >= 0
+        if not is_in and is_open:
+            room -= claimed_bytes(world, query)
+            is_open = room >= 0
+            is_in = is_open or is_empty
+            is_empty = False
+        if is_in:
+            let_in[count] = query
+            count += 1
+    return let_in[:count]
+
+
+@compiled
+def add_entry(world: World, root: int, limit: int, degree: int) -> None:
+    """Append an allocation to the schedule."""
+    run = world.run[0]
+    entry = world.entries[run.num_entries]
+    entry.root, entry.slot = root, world.operators[root].query
+    entry.limit, entry.degree = limit, degree
+    run.num_entries += 1
+
+
+@compiled
+def add_allocations(world: World, queries: np.ndarray, limit: int) -> None:
+    """Append what each of ``queries``, in order, may run, with one limit for all."""
+    degree, others_bytes = world.rule[0].degree, cached_bytes(world)
+    for query in queries:
+        base = world.queries[query].base_slot
+        for slot in range(base, base + world.queries[query].num_operators):
+            if is_schedulable(world, slot):
+                is_best = degree == BEST
+                own = best_degree(world, slot, others_bytes) if is_best else degree
+                add_entry(world, slot, limit, own)

@@ -1,0 +1,259 @@
+"""Compiled rules decide as the classes do, at every scheduling event of random runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import RandomScheduler, clusters, traces
+
+pytest.importorskip("numba")
+
+from worlds import decision_in, with_rule, world_of
+
+import sim
+from sim import Allocation, Cluster, ClusterView, History, Simulation, preset
+from sim.fast_engine import observed, rules
+from sim.fast_engine.compile import compiled_entry
+from sim.fast_engine.layout import RULE
+from sim.legality import checked_entries
+from sim.registry import Scheduler, make_scheduler
+from sim.schedule import Entry
+from sim.schedulers.common import fair_limit, part_of
+from sim.schedulers.compiled_rule import CompiledRule, compiled_rule_of
+from sim.schedulers.fair import Fair
+from sim.view import Size
+from traces import Query, Trace, load
+
+compiled_fair_limit, compiled_part_of = compiled_entry(fair_limit), compiled_entry(part_of)
+decide = compiled_entry(lambda world: rules.decide(world))
+
+SIZES = ("estimate", "observed", "history")
+LISTINGS = [
+    f"memory={m}+pipeline={p}" for m in ("ignore", "gate") for p in ("always", "never", "best")
+]
+
+
+def policies() -> Iterator[str]:
+    """All four rules with all combinations of words, and numbers of all sizes."""
+    for listing in LISTINGS:
+        yield f"fifo:{listing}"
+        for spare in ("share", "idle"):
+            yield f"fair:spare={spare}+{listing}"
+            for size in SIZES:
+                for limit in ("", "+cap=0.5", "+cap=0.25", "+share=0.7", "+share=2.6"):
+                    yield f"srpt:size={size}+spare={spare}+{listing}{limit}"
+        for size in SIZES:
+            for numbers in (
+                "hold_moves=2",
+                "hold_moves=50+weight=0.01+slowdown=0.3",
+                "hold_moves=0+weight=3+offset=0.1+slowdown=0",
+            ):
+                yield f"priced:size={size}+{numbers}+{listing}"
+
+
+TEXTS = list(policies())
+
+
+MUST_REACH = {
+    "a query is kept out for memory",
+    "a query that does not fit is let in alone",
+    "a limit below all",
+    "an allocation listed twice",
+    "holds",
+    "operators that run get nothing",
+    "a pipeline's time is shared",
+    "history of a template",
+    "history of a plan",
+    "estimates corrected",
+    "a chain is cut where that is cheaper",
+    "a chain is left whole where cutting costs",
+    "fewer executors than the cluster can have",
+}
+
+
+@st.composite
+def traces_with_templates(draw: st.DrawFn) -> Trace:
+    """Traces of which some queries have a template."""
+    trace = draw(traces(max_queries=8))
+    names = st.sampled_from(["", "one", "two"])
+    queries = []
+    for query in trace.queries:
+        name = draw(names)
+        template = f"{query.plan}-{name}" if name else ""
+        queries.append(msgspec.structs.replace(query, template=template))
+    return msgspec.structs.replace(trace, queries=tuple(queries))
+
+
+def check_decisions(simulation: Simulation, driver: Scheduler, texts: list[str]) -> set[str]:
+    """Compare at all events of a run; returns the special cases that came up."""
+    rules = []
+    for text in texts:
+        policy = make_scheduler(text)
+        rule = compiled_rule_of(policy)
+        assert rule is not None
+        rules.append((text, policy, rule))
+    reached: set[str] = set()
+    while (view := simulation.next_event()) is not None:
+        world = world_of(simulation)
+        for text, policy, rule in rules:
+            expected = checked_entries(policy.decide(view), simulation.engine)
+            decide(with_rule(world, rule))
+            assert decision_in(world) == expected, f"{text} at {view.now_us} µs"
+            reached.update(special_cases(text, view, *expected[:2]))
+        reached.update(known_times(view))
+        simulation.apply(driver.decide(view))
+    return reached
+
+
+def special_cases(
+    text: str, view: ClusterView, entries: list[Entry], holds: dict[int, int]
+) -> Iterator[str]:
+    """Names of what came up in one decision."""
+    if holds:
+        yield "holds"
+    if any(limit < view.num_executors for _, _, limit, _ in entries):
+        yield "a limit below all"
+    if len({root for root, *_ in entries}) < len(entries):
+        yield "an allocation listed twice"
+    if "best" in text:
+        whole = {o.slot: len(o.pipeline) for q in view.queries for o in q.schedulable}
+        if any(degree < whole[root] for root, _, _, degree in entries):
+            yield "a chain is cut where that is cheaper"
+        if any(degree == whole[root] > 1 for root, _, _, degree in entries):
+            yield "a chain is left whole where cutting costs"
+    waiting = [query for query in view.queries if query.schedulable]
+    scheduled = {slot for _, slot, _, _ in entries}
+    if "gate" in text and view.cluster.memory_bytes is not None and "priced" not in text:
+        if len(scheduled) < len(waiting):
+            yield "a query is kept out for memory"
+        budget = view.cluster.memory_bytes * view.cluster.num_nodes
+        alone = view.queries[0] if len(view.queries) == 1 else None
+        if alone and entries and not alone.is_started and alone.est_state_bytes > budget:
+            yield "a query that does not fit is let in alone"
+    if (
+        "priced" in text
+        and not entries
+        and any(o.num_executors for q in waiting for o in q.schedulable)
+    ):
+        yield "operators that run get nothing"
+
+
+def known_times(view: ClusterView) -> Iterator[str]:
+    """Names of what rules may know at an event."""
+    if view.num_executors < view.cluster.num_executors:
+        yield "fewer executors than the cluster can have"
+    history = view._engine.history
+    for query in view.queries:
+        if query.history is None:
+            if history.is_enabled and history.correction != 1.0:
+                yield "estimates corrected"
+        elif query.history is history.plans.get((query.plan, query.template)):
+            yield "history of a template"
+        else:
+            yield "history of a plan"
+        for operator in query.operators:
+            if len(operator.pipeline) > 1 and operator.num_done:
+                yield "a pipeline's time is shared"
+
+
+def histories(trace: Trace, cluster: Cluster, kind: str) -> History | bool:
+    """None at all, an empty one, or that of an earlier run."""
+    if kind == "earlier run":
+        return sim.simulate(trace, "fifo", cluster=cluster, seed=9).history
+    return kind == "empty"
+
+
+def test_decisions_equal_those_of_the_classes_and_every_case_is_reached() -> None:
+    reached: set[str] = set()
+
+    @settings(max_examples=150)
+    @given(
+        traces_with_templates(),
+        clusters(),
+        st.sampled_from(["off", "empty", "empty", "earlier run"]),
+        st.booleans() | st.integers(0, 2**32),
+        st.lists(st.sampled_from(TEXTS), min_size=12, max_size=12),
+    )
+    def compare(
+        trace: Trace, cluster: Cluster, history: str, driver: bool | int, texts: list[str]
+    ) -> None:
+        simulation = Simulation(
+            trace,
+            cluster,
+            seed=3,
+            history=histories(trace, cluster, history),
+            engine="simpy",
+        )
+        scheduler = make_scheduler(texts[0]) if driver is True else RandomScheduler(int(driver))
+        reached.update(check_decisions(simulation, scheduler, texts))
+
+    compare()
+    assert reached >= MUST_REACH
+
+
+@pytest.mark.parametrize("release", ["work-order", "pipeline"])
+def test_all_parameters_with_many_queries(release: str) -> None:
+    """All queries of a benchmark twice at once: each ties with its twin, and memory is short."""
+    plans = load("tpch").plans
+    queries = tuple(
+        Query(query_id=at, plan=plans[at % len(plans)].name, arrival_us=0)
+        for at in range(2 * len(plans))
+    )
+    trace = Trace(name="batch", plans=plans, queries=queries)
+    cluster = preset("inmemory-32").replace(release=release, memory_bytes=2 * 10**9)
+    simulation, driver = Simulation(trace, cluster, engine="simpy"), RandomScheduler(1)
+    events = 0
+    while (view := simulation.next_event()) is not None:
+        events += 1
+        if events % 25 == 1:
+            world = world_of(simulation)
+            for text in TEXTS:
+                policy = make_scheduler(text)
+                rule = compiled_rule_of(policy)
+                assert rule is not None
+                expected = checked_entries(policy.decide(view), simulation.engine)
+                decide(with_rule(world, rule))
+                assert decision_in(world) == expected, f"{text} at {view.now_us} µs"
+        simulation.apply(driver.decide(view))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_sizes_stand_in_the_record_in_the_order_of_the_type(size: Size) -> None:
+    record = np.zeros(1, RULE)
+    rules.set_rule(record, CompiledRule("srpt", size=size))
+    named = {"estimate": observed.ESTIMATE, "observed": observed.OBSERVED}
+    assert record["size"][0] == named.get(size, observed.HISTORY)
+
+
+class OwnFair(Fair):
+    """Changes what ``decide`` does without saying so."""
+
+    def decide(self, view: ClusterView) -> list[Allocation]:
+        return super().decide(view)[:1]
+
+
+class RenamedFair(Fair):
+    """Might change anything that ``decide`` calls."""
+
+
+def test_only_the_class_that_defines_both_has_a_compiled_rule() -> None:
+    assert compiled_rule_of(Fair(spare="idle")) == CompiledRule("fair", share=1.0)
+    assert compiled_rule_of(OwnFair()) is None
+    assert compiled_rule_of(RenamedFair()) is None
+    assert compiled_rule_of(RandomScheduler(0)) is None
+    patched = Fair()
+    patched.decide = OwnFair().decide  # type: ignore[method-assign]
+    assert compiled_rule_of(patched) is None
+
+
+@given(st.integers(1, 2_000), st.integers(0, 300), st.floats(0, 1) | st.sampled_from([0.5, 0.25]))
+def test_limits_are_rounded_alike(num_executors: int, num_queries: int, share: float) -> None:
+    assert part_of(num_executors, share) == compiled_part_of(num_executors, share)
+    for factor in (share, 10 * share):
+        ours = compiled_fair_limit(num_executors, num_queries, factor)
+        assert ours == fair_limit(num_executors, num_queries, factor)
