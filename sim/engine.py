@@ -19,6 +19,7 @@ from sim.schedule import Entry
 
 if TYPE_CHECKING:
     from sim.query_view import QueryView
+    from sim.schedulers.compiled_rule import CompiledRule
 
 OnRecord = Callable[[QueryRecord], object]
 
@@ -123,6 +124,14 @@ class Engine(ABC):
             holds: executors to keep, by query slot.
             until_us: when to ask again at the latest.
         """
+
+    def run_with(self, rule: CompiledRule) -> bool:
+        """Run to the end under a compiled rule; False if this engine cannot.
+
+        Raises:
+            Stalled: queries are left that nothing will ever run.
+        """
+        return False
 
     @abstractmethod
     def members(self, root: int) -> list[int]:

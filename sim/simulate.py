@@ -63,10 +63,18 @@ def simulate(
         keep_records=keep_records,
         engine=engine,
     )
+    schedule_s = 0.0
+    started = time.perf_counter()
+    if not simulation.run_compiled(policy):
+        schedule_s = _ask(simulation, policy, name)
+    return simulation.result(name, schedule_s, time.perf_counter() - started)
+
+
+def _ask(simulation: Simulation, policy: Scheduler, name: str) -> float:
+    """Run to the end, asking ``policy`` at each scheduling event; the seconds that it took."""
     is_clairvoyant = getattr(policy, "is_clairvoyant", False)
     clairvoyant = ClairvoyantView(simulation.engine) if is_clairvoyant else None
     schedule_s = 0.0
-    started = time.perf_counter()
     while (view := simulation.next_event()) is not None:
         before = time.perf_counter()
         try:
@@ -81,7 +89,7 @@ def simulate(
         except InvalidSchedule as error:
             place = f"scheduler {name!r} at {simulation.now_us} µs"
             raise InvalidSchedule(f"{place}: {error}") from error
-    return simulation.result(name, schedule_s, time.perf_counter() - started)
+    return schedule_s
 
 
 def _blame(name: str, error: BaseException) -> str:

@@ -12,6 +12,7 @@ from sim.history import History
 from sim.legality import checked_entries
 from sim.result import US_PER_S, QueryRecord, Result
 from sim.schedule import Allocation, Schedule
+from sim.schedulers.compiled_rule import compiled_rule_of
 from sim.totals import Totals
 from sim.view import ClusterView
 from traces import Trace, TraceStream
@@ -125,6 +126,18 @@ class Simulation:
         entries, holds, until_us = checked_entries(schedule, self.engine)
         self._is_awaiting = False
         self.engine.set_schedule(entries, holds, until_us)
+
+    def run_compiled(self, scheduler: object) -> bool:
+        """Run to the end without asking ``scheduler``, where its decisions are compiled.
+
+        Returns:
+            Whether they are; if not, nothing has happened.
+
+        Raises:
+            Stalled: queries are left that nothing will ever run.
+        """
+        rule = compiled_rule_of(scheduler)
+        return rule is not None and self.engine.run_with(rule)
 
     def result(self, scheduler: str, schedule_s: float = 0.0, wall_s: float = 0.0) -> Result:
         """What the run has left so far.

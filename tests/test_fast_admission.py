@@ -27,23 +27,12 @@ from sim.simpy_engine.state import OPERATOR_COLUMNS, State, TrackedQuery
 from sim.workload import CompiledPlan, has_fresh
 from tests import builders
 from tests.strategies import clusters, traces
+from tests.worlds import on_world
 from traces import Query, Trace, TraceError, Wave, load
 from traces.model import MAX_WORK_ORDERS
 
-
-@compiled_entry
-def has_room(world: World) -> bool:
-    return admission.has_room(world)
-
-
-@compiled_entry
-def admit(world: World) -> int:
-    return admission.admit(world)
-
-
-@compiled_entry
-def remove(world: World, slot: int) -> None:
-    admission.remove(world, slot)
+has_room, admit = on_world(admission.has_room), on_world(admission.admit)
+remove = on_world(admission.remove)
 
 
 @compiled_entry
@@ -137,7 +126,7 @@ def check_query(world: World, active: TrackedQuery, serial: int) -> None:
         "template": 4 + row["plan"],
         "arrival_us": active.arrival_us,
         "time_factor": query.time_factor,
-        "start_us": active.start_us,
+        "start_us": -1,
         "base_slot": active.base_slot,
         "num_operators": active.compiled.num_operators,
         "num_incomplete": active.num_incomplete,

@@ -13,7 +13,7 @@ from strategies import RandomScheduler, clusters, traces
 
 pytest.importorskip("numba")
 
-from worlds import decision_in, with_rule, world_of
+from worlds import decision_in, on_world, with_rule, world_of
 
 import sim
 from sim import Allocation, Cluster, ClusterView, History, Simulation, preset
@@ -30,7 +30,7 @@ from sim.view import Size
 from traces import Query, Trace, load
 
 compiled_fair_limit, compiled_part_of = compiled_entry(fair_limit), compiled_entry(part_of)
-decide = compiled_entry(lambda world: rules.decide(world))
+decide = on_world(rules.decide)
 
 SIZES = ("estimate", "observed", "history")
 LISTINGS = [

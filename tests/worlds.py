@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,10 @@ import numpy as np
 from sim import Simulation
 from sim.active import ActiveQuery
 from sim.fast_engine import layout
+from sim.fast_engine.compile import compiled_entry
 from sim.fast_engine.layout import NONE, World
 from sim.fast_engine.rules.record import set_rule
+from sim.fast_engine.world import table_of, world_at
 from sim.query_view import QueryView
 from sim.schedulers.compiled_rule import CompiledRule
 from sim.simpy_engine.engine import SimpyEngine
@@ -96,8 +99,9 @@ def _unset_world(simulation: Simulation) -> World:
         "history_operators": _unset(layout.HISTORY_OPERATOR, num_histories * per_history),
         "rule": _unset(layout.RULE, 1),
     }
-    unused = _unset(layout.INT, 0)
-    return World(*(arrays.get(name, unused) for name in World._fields))
+    for name, (dtype, num_dimensions) in layout.ARRAYS.items():
+        arrays.setdefault(name, np.zeros((0,) * num_dimensions, dtype))
+    return World(**arrays)
 
 
 def _set(array: np.ndarray, at: int, **fields: Any) -> None:
@@ -237,3 +241,17 @@ def _fill_pipeline(world: World, simulation: Simulation, active: ActiveQuery, ro
         if pipeline.done_tasks is not None:
             done_us = sum(member.base_us[task] for task in pipeline.done_tasks)
             _set(world.operators, slot, done_base_us=done_us)
+
+
+def on_world(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A compiled function of a world and numbers, so that it can be called from Python."""
+
+    @compiled_entry
+    def entry(table: int, arguments: tuple[int, ...]) -> Any:
+        return function(world_at(table), *arguments)
+
+    def call(world: World, *arguments: int) -> Any:
+        table = table_of(world)
+        return entry(table.ctypes.data, arguments)
+
+    return call

@@ -145,14 +145,11 @@ class FastEngine(Engine):
             self._fail(status)
         return bool(status == loop.EVENT)
 
-    def run_with(self, rule: CompiledRule) -> None:
-        """Run to the end under a compiled rule.
-
-        Raises:
-            Stalled: queries are left that nothing will ever run.
-        """
+    def run_with(self, rule: CompiledRule) -> bool:
+        """Run to the end under a compiled rule."""
         set_rule(self.world.rule, rule)
         self.advance()
+        return True
 
     def set_schedule(
         self, entries: Sequence[Entry], holds: dict[int, int], until_us: int | None

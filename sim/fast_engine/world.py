@@ -12,7 +12,7 @@ from typing import Any
 import numba
 import numpy as np
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.core.typing.templates import AttributeTemplate
 from numba.extending import (
     infer_getattr,
@@ -21,12 +21,14 @@ from numba.extending import (
     models,
     register_model,
 )
+from numba.np import arrayobj
 
 from sim.fast_engine import layout
 from sim.fast_engine.layout import World
 
-_arrays: Any = numba.np.arrayobj  # untyped
-_pack: Any = numba.core.cgutils.pack_array
+_arrays: Any = arrayobj
+_lower: Any = lower_getattr_generic
+_pack: Any = cgutils.pack_array
 
 MAX_DIMENSIONS = 2
 COLUMNS = 1 + MAX_DIMENSIONS
@@ -73,7 +75,6 @@ class _Attributes(AttributeTemplate):
         return ARRAY_TYPES.get(attr)
 
 
-@lower_getattr_generic(WorldType)
 def _attribute(context: Any, builder: Any, world_type: Any, world: Any, name: str) -> Any:
     """An array, from its row of the table."""
     array_type = ARRAY_TYPES[name]
@@ -100,6 +101,9 @@ def _attribute(context: Any, builder: Any, world_type: Any, world: Any, name: st
         meminfo=None,
     )
     return array._getvalue()
+
+
+_lower(WorldType)(_attribute)
 
 
 def _world_at(typing_context: Any, address: Any) -> Any:
