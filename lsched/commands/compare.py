@@ -59,8 +59,8 @@ class Options:
     history: OnOff = "on"
     """Whether schedulers see completed runs of a plan."""
 
-    engine: EngineOption = None
-    """What simulates: fast (the default where numba is installed) or simpy. Results are equal."""
+    engine: EngineOption = "auto"
+    """What simulates: fast where numba is installed, else simpy. Their results are equal."""
 
     bounds: Method = "fast"
     """How the limit on the mean latency is worked out: fast, or lp for a tighter one."""

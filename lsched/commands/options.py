@@ -47,7 +47,7 @@ OptionalCount = Annotated[int | None, _value("COUNT", int, "a whole number")]
 OptionalText = Annotated[str | None, _value("TEXT", str, "a text")]
 OptionalPath = Annotated[Path | None, _value("PATH", Path, "a path")]
 OnOff = Literal["on", "off"]
-EngineOption = EngineName | None
+EngineOption = Literal["auto", "fast", "simpy"]
 ClusterText = Annotated[
     str,
     tyro.conf.arg(
@@ -138,12 +138,13 @@ ArrivalGroup = Annotated[ArrivalOptions, tyro.conf.arg(name="")]
 """The options above without a prefix, under a heading of their own."""
 
 
-def chosen_engine(name: EngineName | None) -> EngineName:
-    """The engine of an option, ready to run; where it is left out, whichever is best here.
+def chosen_engine(option: EngineOption) -> EngineName:
+    """The engine of an option, ready to run.
 
     Raises:
         OptionError: it is not installed.
     """
+    name: EngineName | None = None if option == "auto" else option
     if name is None and not is_fast_installed():
         print(f"lsched: {HOW_TO_GET_FAST}", file=sys.stderr)
         name = "simpy"
