@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numba
 
@@ -30,15 +31,19 @@ def _digest_of_sources() -> int:
 
 
 def _kept(digest: int) -> Callable[[int], int]:
-    @numba.njit(error_model="numpy", nogil=True, cache=True)
     def run_on(table: int) -> int:
         if digest < 0:
             return 0
         return loop.run_on(world_at(table))
 
+    options: dict[str, Any] = {"error_model": "numpy", "nogil": True}
+    try:
+        entry: Any = numba.njit(cache=True, **options)(run_on)
+    except RuntimeError:  # no directory that can be written to
+        entry = numba.njit(**options)(run_on)
     with showing_progress():
-        run_on.compile((numba.int64,))
-    result: Callable[[int], int] = run_on
+        entry.compile((numba.int64,))
+    result: Callable[[int], int] = entry
     return result
 
 
