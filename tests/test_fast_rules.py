@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import msgspec
 import numpy as np
 import pytest
+from builders import op, plan, trace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import RandomScheduler, clusters, traces
@@ -230,6 +231,17 @@ def test_all_parameters_with_many_queries(release: str) -> None:
                 reached |= check_decision(simulation, world, text, policy)
         simulation.apply(driver.decide(view))
     assert "a chain is cut where that is cheaper" in reached
+
+
+def test_states_that_fill_the_memory_exactly_are_let_in() -> None:
+    the_plan = plan(op(5, state_bytes=700))
+    for memory_bytes, num_entries in ((1_399, 1), (1_400, 2)):
+        cluster = Cluster(memory_bytes=memory_bytes)
+        simulation = Simulation(trace(the_plan, the_plan), cluster, engine="fast")
+        simulation.next_event()
+        world = copy_of_world(simulation)
+        check_decision(simulation, world, "gate", make_scheduler("fifo:memory=gate"))
+        assert len(decision_in(world)[0]) == num_entries
 
 
 @settings(max_examples=100)
