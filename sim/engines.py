@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import os
 import warnings
 from functools import cache
 from typing import Literal, get_args
@@ -17,6 +19,8 @@ from traces.errors import did_you_mean
 
 EngineName = Literal["fast", "simpy"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+VARIABLE = "LSCHED_ENGINE"
+"""Environment variable that names the engine where nothing else does."""
 HOW_TO_GET_FAST = "pip install 'lsched[fast]' adds an engine that is many times as fast"
 
 
@@ -42,13 +46,14 @@ def make_engine(
 
 
 def engine_name(name: str | None) -> EngineName:
-    """The engine called ``name``; where that is None, the fast one if it is installed.
+    """The engine called ``name``, or as ``LSCHED_ENGINE`` says, else the fast one if it is there.
 
     If it is not, a warning says once how to get it.
 
     Raises:
         ValueError: there is none of that name, or it is not installed.
     """
+    name = name or os.environ.get(VARIABLE)
     if name is None:
         if is_fast_installed():
             return "fast"
@@ -61,6 +66,20 @@ def engine_name(name: str | None) -> EngineName:
             return known
     hint = did_you_mean(name, ENGINES)
     raise ValueError(f"engine is {name!r}, expected {' or '.join(ENGINES)}{hint}")
+
+
+def ready_engine(name: EngineName | None = None) -> EngineName:
+    """``engine_name``, and that engine is loaded; the first time that compiles it (a minute).
+
+    Call it before worker processes begin, or each of them compiles.
+
+    Raises:
+        ValueError: as for ``engine_name``.
+    """
+    resolved = engine_name(name)
+    if resolved == "fast":
+        importlib.import_module("sim.fast_engine.engine")
+    return resolved
 
 
 @cache

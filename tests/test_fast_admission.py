@@ -18,7 +18,7 @@ from sim.bounds.speedup import speedups_of
 from sim.cluster import Cluster
 from sim.fast_engine import admission, layout, philox
 from sim.fast_engine.compile import compiled_entry
-from sim.fast_engine.grow import NUM_OPERATORS, NUM_QUERIES, empty_world, with_more_room
+from sim.fast_engine.grow import NUM_OPERATORS, NUM_QUERIES, empty_world, grown, with_more_room
 from sim.fast_engine.layout import NONE, NOWHERE, World
 from sim.fast_engine.tables import Tables, cluster_record, plan_tables
 from sim.simpy_engine.costs import CostModel
@@ -36,8 +36,8 @@ remove = on_world(admission.remove)
 
 
 @compiled_entry
-def fill(numbers: np.ndarray, first: int, count: int, seed: int, query_id: int, start: int) -> None:
-    philox.fill(numbers, first, count, seed, query_id, start)
+def fill(numbers: np.ndarray, seed: int, query_id: int, start: int) -> None:
+    philox.fill(numbers, seed, query_id, start)
 
 
 class Both:
@@ -135,6 +135,7 @@ def check_query(world: World, active: TrackedQuery, serial: int) -> None:
         "first_position": NOWHERE,
         "last_position": NONE,
         "hold": 0,
+        "num_nodes_on": 0,
         "delay_us": active.delay_us,
         "lost_us": active.lost_us,
         "isolated_us": active.isolated_us,
@@ -251,6 +252,28 @@ def test_room_is_used_again() -> None:
     assert len(both.world.operators) == NUM_OPERATORS
 
 
+def test_growing_keeps_all_contents() -> None:
+    both = Both(builders.trace(builders.plan(builders.op(3))), Cluster(num_nodes=2), 0)
+    before = both.world
+    for array in before:
+        array.view(np.uint8).flat[:] = 5
+    after = grown(before, operators=100, queries=90, times=3000)
+    longer = {}
+    for name, old, new in zip(World._fields, before, after, strict=True):
+        assert old.dtype == new.dtype
+        assert new[: len(old)].tobytes() == old.tobytes()
+        if len(new) > len(old):
+            longer[name] = len(new)
+    assert longer == {
+        **dict.fromkeys(("operators", "operator_nodes", "known"), 100),
+        **dict.fromkeys(("queries", "is_on"), 90),
+        "entries": 200,
+        "times": 3000,
+    }
+    same = grown(after, operators=7, queries=7, times=7)
+    assert all(one is other for one, other in zip(same, after, strict=True))
+
+
 def test_recorded_times_are_not_copied() -> None:
     """Operator 0 takes its times as recorded, operator 1 draws seven of two."""
     plan = builders.plan(builders.op(3, 4), builders.op(5, 6, count=7), edges="0>1")
@@ -292,7 +315,7 @@ def test_random_numbers_are_those_of_numpy(seed: int, query_id: int) -> None:
     for start in range(6):
         for count in (0, 1, 3, 4, 5, 50):
             numbers = np.full(60, -1, np.int64)
-            fill(numbers, 2, count, seed, query_id, start)
+            fill(numbers[2 : 2 + count], seed, query_id, start)
             assert numbers[2 : 2 + count].tolist() == stream[start : start + count]
             assert (numbers[:2] == -1).all()
             assert (numbers[2 + count :] == -1).all()

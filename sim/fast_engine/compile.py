@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
+from numba.core import types
 from numba.extending import register_jitable
 
 import sim.formulas
@@ -18,25 +19,45 @@ _INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 """Without the code for calls from Python, which takes longer to compile than most functions."""
 
 
+_functions: list[str] = []
+
+
+def num_compiled_functions() -> int:
+    """How many functions compiled code has, about: some may never be called."""
+    return len(_functions)
+
+
 def compiled(function: Function) -> Function:
     """A function that compiled code calls and that makes no arrays.
 
     It does not count references to the arrays that it is passed: counting all of a ``World`` takes
     longer than most functions.
     """
-    result: Function = _njit(error_model="numpy", nogil=True, _nrt=False, **_INNER)(function)
-    return result
+    return _inner(function, has_arrays=False)
 
 
 def compiled_allocating(function: Function) -> Function:
     """A function that compiled code calls and that makes arrays, or calls one that returns some."""
-    result: Function = _njit(error_model="numpy", nogil=True, _nrt=True, **_INNER)(function)
-    return result
+    return _inner(function, has_arrays=True)
 
 
 def compiled_entry(function: Function) -> Function:
     """A function that Python calls."""
     result: Function = _njit(error_model="numpy", nogil=True)(function)
+    return result
+
+
+def _inner(function: Function, has_arrays: bool) -> Function:
+    dispatcher: Any = _njit(error_model="numpy", nogil=True, _nrt=has_arrays, **_INNER)(function)
+    template_of = dispatcher.get_call_template
+
+    def get_call_template(arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        # Else a function is compiled once more for each constant that it is called with.
+        return template_of(tuple(map(types.unliteral, arguments)), named)
+
+    dispatcher.get_call_template = get_call_template
+    _functions.append(function.__name__)
+    result: Function = dispatcher
     return result
 
 

@@ -55,21 +55,21 @@ def draw(world: World, query_slot: int) -> None:
     each recorded work order, operator by operator.
     """
     query, seed = world.queries[query_slot], world.cluster[0].seed
-    free, start = query.times_block, 0
+    free, end = query.times_block, 0
     for slot in range(query.base_slot, query.base_slot + query.num_operators):
         operator = world.operators[slot]
         planned, count = world.plan_operators[operator.plan_operator], operator.num_recorded
+        end += count
         if planned.has_waves:
             operator.first_uniform = free
-            philox.fill(world.times, free, count, seed, query.query_id, start)
+            philox.fill(world.times[free : free + count], seed, query.query_id, end - count)
             free += count
         if is_as_recorded(world, planned, count, query.time_factor):
             operator.first_time = planned.first_time
         else:
             operator.first_time = free
             free += operator.num_work_orders
-            _write_times(world, slot, start)
-        start += count
+            _write_times(world, slot, end - count)
 
 
 @compiled_allocating
@@ -79,16 +79,14 @@ def _write_times(world: World, slot: int, start: int) -> None:
     query, planned = world.queries[operator.query], world.plan_operators[operator.plan_operator]
     batch, count = world.cluster[0].work_orders_per_batch, operator.num_recorded
     is_resampled = count != planned.num_times
-    numbers, first_number = times, operator.first_uniform
-    if is_resampled and not planned.has_waves:
-        numbers, first_number = np.empty(count, np.int64), 0
-        philox.fill(numbers, 0, count, world.cluster[0].seed, query.query_id, start)
+    numbers = np.empty(count if is_resampled else 0, np.int64)
+    philox.fill(numbers, world.cluster[0].seed, query.query_id, start)
     for task in range(operator.num_work_orders):
         total = 0
         for index in range(task * batch, min((task + 1) * batch, count)):
             at = index
             if is_resampled:
-                at = numbers[first_number + index] * planned.num_times >> 32
+                at = numbers[index] * planned.num_times >> 32
             time = times[planned.first_time + at]
             if query.time_factor != 1.0:
                 time = max(np.int64(np.rint(time * query.time_factor)), 1)

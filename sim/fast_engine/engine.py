@@ -13,11 +13,12 @@ from sim.cluster import Cluster
 from sim.engine import Engine, OnRecord
 from sim.events import Event
 from sim.fast_engine import loop
+from sim.fast_engine.clock import CLOCKS_PER_S
 from sim.fast_engine.columns import FastColumns
 from sim.fast_engine.entry import run_on
 from sim.fast_engine.grow import empty_world, grown, with_more_room
 from sim.fast_engine.intake import Intake
-from sim.fast_engine.layout import NEVER, World
+from sim.fast_engine.layout import ENTRY, NEVER, RUN, World
 from sim.fast_engine.log import KINDS
 from sim.fast_engine.rules import set_rule
 from sim.fast_engine.tables import cluster_record, plan_tables
@@ -37,6 +38,8 @@ from sim.stalled import (
 from sim.workload import CompiledPlan
 from traces import Query, Trace, TraceStream
 
+PLACE = {name: place for place, name in enumerate(RUN.names or ())}
+"""Of a counter in the record of the run."""
 REASONS = {
     loop.NOBODY_THERE: NOBODY_THERE,
     loop.NOTHING_SCHEDULED: NOTHING_SCHEDULED,
@@ -82,6 +85,10 @@ class FastEngine(Engine):
     @world.setter
     def world(self, world: World) -> None:
         self._world, self._table = world, table_of(world)
+        self._address = self._table.ctypes.data
+        self._run = world.run.view(np.int64)
+        self._entry_rows = world.entries.view(np.int64).reshape(-1, len(ENTRY.names or ()))
+        self._look()
 
     @property
     def state(self) -> FastColumns:
@@ -129,14 +136,23 @@ class FastEngine(Engine):
         return self.counter("peak_memory_bytes")
 
     def counter(self, name: str) -> int:
-        """A counter of the run, see ``layout.RUN``."""
-        return int(self.world.run[name][0])
+        """A counter of the run, see ``layout.RUN``, as it was when the compiled code returned."""
+        return self._counters[PLACE[name]]
+
+    def _look(self) -> None:
+        self._counters: list[int] = self._run.tolist()
+
+    def _set(self, name: str, value: int) -> None:
+        place = PLACE[name]
+        self._run[place] = self._counters[place] = value
 
     def advance(self) -> bool:
         """Run to the next scheduling event; False when every query has completed."""
         self._state.forget()
-        while (status := run_on(self._table.ctypes.data)) == loop.SERVICE:
+        while (status := run_on(self._address)) == loop.SERVICE:
+            self._look()
             self._serve()
+        self._look()
         self._read_log()
         self._read_completed()
         if status == loop.EVENT:
@@ -145,11 +161,11 @@ class FastEngine(Engine):
             self._fail(status)
         return bool(status == loop.EVENT)
 
-    def run_with(self, rule: CompiledRule) -> bool:
-        """Run to the end under a compiled rule."""
+    def run_with(self, rule: CompiledRule) -> float:
+        """Run to the end under a compiled rule; seconds that its decisions took."""
         set_rule(self.world.rule, rule)
         self.advance()
-        return True
+        return self.counter("schedule_clocks") / CLOCKS_PER_S
 
     def set_schedule(
         self, entries: Sequence[Entry], holds: dict[int, int], until_us: int | None
@@ -158,14 +174,13 @@ class FastEngine(Engine):
         count = len(entries)
         if count > len(self.world.entries):
             self.world = grown(self.world, entries=2 * count)
-        run, rows = self.world.run, self.world.entries.view(np.int64).reshape(-1, 5)
         flat = np.fromiter(itertools.chain.from_iterable(entries), np.int64, 4 * count)
-        rows[:count, :4] = flat.reshape(-1, 4)
-        run["num_entries"] = count
-        run["has_holds"] = bool(holds)
+        self._entry_rows[:count, :4] = flat.reshape(-1, 4)
+        self._set("num_entries", count)
+        self._set("has_holds", bool(holds))
         for slot, num_executors in holds.items():
             self.world.queries["hold"][slot] = num_executors
-        run["timer_us"] = NEVER if until_us is None else until_us
+        self._set("timer_us", NEVER if until_us is None else until_us)
 
     def members(self, root: int) -> list[int]:
         """Operators of a started pipeline."""
@@ -221,7 +236,7 @@ class FastEngine(Engine):
             return
         for time_us, kind, *rest in self.world.log[:count].tolist():
             self.events.append(Event(time_us, KINDS[kind], *rest))
-        self.world.run["num_log"] = 0
+        self._set("num_log", 0)
 
     def _read_completed(self) -> None:
         """Records of queries that have completed, and what history has learnt from them."""
@@ -241,7 +256,7 @@ class FastEngine(Engine):
                     query, start_us, completion_us, isolated_us, busy_us, delay_us, lost_us, size
                 )
             )
-        self.world.run["num_completed"] = 0
+        self._set("num_completed", 0)
         if self.history.is_enabled:
             self._read_history(keys)
 
@@ -259,6 +274,8 @@ class FastEngine(Engine):
     def _see_arrivals(self) -> None:
         """Views of the queries that have arrived since the last scheduling event."""
         num_admitted, slot = self.counter("serial"), self.counter("last_active")
+        if num_admitted == self._num_viewed:
+            return
         queries, new = self.world.queries, []
         while slot >= 0 and queries["serial"][slot] >= self._num_viewed:
             new.append(slot)

@@ -16,6 +16,7 @@ import numba
 import sim
 import traces
 from sim.fast_engine import loop
+from sim.fast_engine.progress_line import showing_progress
 from sim.fast_engine.world import world_at
 
 
@@ -35,6 +36,8 @@ def _kept(digest: int) -> Callable[[int], int]:
             return 0
         return loop.run_on(world_at(table))
 
+    with showing_progress():
+        run_on.compile((numba.int64,))
     result: Callable[[int], int] = run_on
     return result
 

@@ -41,22 +41,21 @@ def isolated_bound_us(world: World, query_slot: int) -> int:
     query = world.queries[query_slot]
     plan, base = world.plans[query.plan], query.base_slot
     shapes, ways = np.zeros(plan.num_operators, SHAPE), np.empty(plan.num_ways, WAY)
-    num_ways, chain_us = 0, 1
+    num_ways = 0
     for at in range(plan.num_operators):
         index = world.plan_operators[plan.first_operator + at].topological
         shapes[index].first_way = num_ways
-        num_ways = _add_ways(world, shapes, ways, base + index, num_ways)
-        shapes[index].num_ways = num_ways - shapes[index].first_way
-        chain_us = max(chain_us, shapes[index].end_us)
+        _set_shape(world, shapes, ways, base + index)
+        num_ways += shapes[index].num_ways
     _set_tails(world, shapes, plan.first_operator)
-    return _least_latency_us(world, shapes, query.plan, chain_us)
+    return _least_latency_us(world, shapes, query.plan)
 
 
-@compiled_allocating
-def _add_ways(world: World, shapes: np.ndarray, ways: np.ndarray, slot: int, num_ways: int) -> int:
-    """All ways in which an operator may run, and its shape; how many ways there are then.
+@compiled
+def _set_shape(world: World, shapes: np.ndarray, ways: np.ndarray, slot: int) -> None:
+    """Fill in an operator's shape and all ways in which it may run, from its ``first_way`` on.
 
-    Those of its producers are there. It starts after all of them, or in the pipeline of one whose
+    Its producers have theirs. It starts after all of them, or in the pipeline of one whose
     only output is a non-breaking edge to it, which then started after all the others.
     """
     operator, num_executors = world.operators[slot], world.cluster[0].num_executors
@@ -64,19 +63,21 @@ def _add_ways(world: World, shapes: np.ndarray, ways: np.ndarray, slot: int, num
     first_operator = operator.plan_operator - operator.index
     together = world.speedups[len(world.plan_operators) + world.queries[operator.query].plan]
     rate = 1.0 / together.total
-    times, first, count = _least_times(world, slot)
-    work, longest, least = 0, times[first], times[first]
-    for at in range(first, first + count):
-        work += times[at]
-        longest = max(longest, times[at])
-        least = min(least, times[at])
+    times = _least_times(world, slot)
+    work, count, longest, least = 0, len(times), times[0], times[0]
+    for time in times:
+        work += time
+        longest = max(longest, time)
+        least = min(least, time)
     alone_us = least_us(world.speedups[operator.plan_operator], work, count, num_executors)
-    duration = max(longest, alone_us, _crowded_us(times, first, count, num_executors))
+    duration = max(longest, alone_us, _crowded_us(times, num_executors))
     num_tasks = operator.num_work_orders
     producers = neighbours[planned.first_producer : planned.first_producer + planned.num_producers]
     start = 0
     for producer in producers:
         start = max(start, shapes[producer].end_us)
+    shape = shapes[operator.index]
+    num_ways = shape.first_way
     way = ways[num_ways]
     way.start_us, way.num_tasks, way.work_us, way.count = start, num_tasks, work, count
     way.task_us, way.longest_us, way.duration_us = least * (count // num_tasks), longest, duration
@@ -106,10 +107,9 @@ def _add_ways(world: World, shapes: np.ndarray, ways: np.ndarray, slot: int, num
             num_ways += 1
             head, end = min(head, way.start_us), min(end, way.start_us + run_us)
             shortest = min(shortest, run_us)
-    shape = shapes[operator.index]
+    shape.num_ways = num_ways - shape.first_way
     shape.work_us, shape.count = work, count
     shape.head_us, shape.end_us, shape.duration_us = head, end, shortest
-    return num_ways
 
 
 @compiled
@@ -126,14 +126,15 @@ def _set_tails(world: World, shapes: np.ndarray, first_operator: int) -> None:
 
 
 @compiled_allocating
-def _least_latency_us(world: World, shapes: np.ndarray, plan: int, chain_us: int) -> int:
+def _least_latency_us(world: World, shapes: np.ndarray, plan: int) -> int:
     """The longest chain, or head + work ÷ executors + tail (``Shape.isolated_us``)."""
     together = world.speedups[len(world.plan_operators) + plan]
-    best, rate, total = chain_us, 1.0 / together.total, 0
+    best, rate, total = 1, 1.0 / together.total, 0
     heads, tails = np.empty(len(shapes), np.int64), np.empty(len(shapes), np.int64)
     for index in range(len(shapes)):
         heads[index], tails[index] = shapes[index].head_us, shapes[index].tail_us
         total += shapes[index].work_us
+        best = max(best, shapes[index].end_us)
     by_head, by_tail = _descending(heads), _descending(tails)
     head = -1
     for at in range(len(shapes) - 1, -1, -1):
@@ -165,15 +166,16 @@ def least_us(speedup: np.record, work_us: int, count: int, num_executors: int) -
 
 
 @compiled_allocating
-def _crowded_us(times: np.ndarray, first: int, count: int, num_executors: int) -> int:
+def _crowded_us(times: np.ndarray, num_executors: int) -> int:
     """Least time for work orders that are a few more than the executors.
 
     Of the k·P + 1 longest, one of P executors runs k + 1: at least the k + 1 shortest of those.
     """
-    most, best = (count - 1) // num_executors, 0
+    count, best = len(times), 0
+    most = (count - 1) // num_executors
     if not 1 <= most < MAX_ROUNDS:
         return 0
-    ordered = np.sort(times[first : first + count])
+    ordered = np.sort(times)
     for k in range(1, most + 1):
         shortest = count - 1 - k * num_executors
         best = max(best, np.sum(ordered[shortest : shortest + k + 1]))
@@ -181,21 +183,21 @@ def _crowded_us(times: np.ndarray, first: int, count: int, num_executors: int) -
 
 
 @compiled_allocating
-def _least_times(world: World, slot: int) -> tuple[np.ndarray, int, int]:
+def _least_times(world: World, slot: int) -> np.ndarray:
     """An operator's work-order times, each at its smallest over contexts, µs.
 
-    An array, and in it the first of them and how many they are. With a recorded profile they are
-    those of recorded work orders, which the cluster may batch.
+    With a recorded profile they are those of recorded work orders, which the cluster may batch.
     """
     operator = world.operators[slot]
     if operator.first_uniform < 0:
-        return world.times, operator.first_time, operator.num_work_orders
+        first = operator.first_time
+        return world.times[first : first + operator.num_work_orders]
     factor = world.queries[operator.query].time_factor
     times = np.empty(operator.num_recorded, np.int64)
     for index in range(operator.num_recorded):
         least = _least_wave_time(world, slot, world.times[operator.first_uniform + index])
         times[index] = np.int64(factor * least)  # rounded down, because a task's time may be
-    return times, 0, operator.num_recorded
+    return times
 
 
 @compiled

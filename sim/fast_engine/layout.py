@@ -82,7 +82,7 @@ RUN = _record(
     "num_entries cursor has_holds num_finished num_going_on num_log num_completed "
     "num_operator_slots num_query_slots free_query_slot num_times "
     "first_returned num_returned memory_bytes peak_memory_bytes fault_slot "
-    "serial lacks",
+    "serial lacks schedule_clocks",
     "observed_work_us estimated_work_us",
 )
 """Counters of the run, a single record.

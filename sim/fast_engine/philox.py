@@ -20,17 +20,17 @@ LOW_HALF = np.uint64(0xFFFFFFFF)
 
 
 @compiled
-def fill(numbers: np.ndarray, first: int, count: int, seed: int, query_id: int, start: int) -> None:
+def fill(numbers: np.ndarray, seed: int, query_id: int, start: int) -> None:
     """Write the numbers of a query's stream from number ``start`` on, in [0, 2**32).
 
-    They go to ``numbers[first : first + count]``, whole numbers of 64 bits.
+    ``numbers``: where to, as whole numbers of 64 bits.
     """
-    at, end = start, start + count
-    while at < end:
+    index, at = 0, start
+    while index < len(numbers):
         words = _block(np.uint64(seed), np.uint64(query_id), np.uint64(at // 4 + 1))
-        for index in range(at % 4, min(4, at % 4 + end - at)):
-            numbers[first] = np.int64(words[index] >> HALF)
-            first += 1
+        for word in range(at % 4, min(4, at % 4 + len(numbers) - index)):
+            numbers[index] = np.int64(words[word] >> HALF)
+            index += 1
         at += 4 - at % 4
 
 
