@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import msgspec
 import numpy as np
 import pytest
+from builders import in_order, op, plan, trace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import RandomScheduler, clusters, traces
@@ -230,6 +231,31 @@ def test_all_parameters_with_many_queries(release: str) -> None:
                 reached |= check_decision(simulation, world, text, policy)
         simulation.apply(driver.decide(view))
     assert "a chain is cut where that is cheaper" in reached
+
+
+def test_states_that_fill_the_memory_exactly_are_let_in() -> None:
+    the_plan = plan(op(5, state_bytes=700))
+    for memory_bytes, num_entries in ((1_399, 1), (1_400, 2)):
+        cluster = Cluster(memory_bytes=memory_bytes)
+        simulation = Simulation(trace(the_plan, the_plan), cluster, engine="fast")
+        simulation.next_event()
+        world = copy_of_world(simulation)
+        check_decision(simulation, world, "gate", make_scheduler("fifo:memory=gate"))
+        assert len(decision_in(world)[0]) == num_entries
+
+
+def test_executors_given_to_one_operator_are_no_longer_local_for_the_next() -> None:
+    the_plan = plan(op(10, 10, 10), op(20, 20, 20), op(*[10] * 6), edges="0>1 0>2")
+    cluster = Cluster(executors_per_node=6, move_delay_us=30)
+    simulation = Simulation(trace(the_plan), cluster, engine="fast")
+    driver = in_order(limit=3)
+    while (view := simulation.next_event()) and not view.queries[0].operators[0].is_complete:
+        simulation.apply(driver(view))
+    world = copy_of_world(simulation)
+    text = "priced:weight=1+offset=9+slowdown=0+hold_moves=0"
+    check_decision(simulation, world, text, make_scheduler(text))
+    # The first takes the three local ones; the second one of the others, as all need a move.
+    assert [limit for _, _, limit, _ in decision_in(world)[0]] == [3, 4]
 
 
 @settings(max_examples=100)
