@@ -174,7 +174,6 @@ class World(NamedTuple):
         is_on: [query slot, node], whether the query has run on the node.
         known: [operator slot, executor ÷ 64], bits of the executors that have worked on a root.
         finished, going_on: executors, in order, at this instant.
-        order, keys: room for rules to sort in.
     """
 
     run: np.ndarray
