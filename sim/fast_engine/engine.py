@@ -96,21 +96,6 @@ class FastEngine(Engine):
         return self._state
 
     @property
-    def now_us(self) -> int:  # type: ignore[override]
-        """The current instant."""
-        return self.counter("now_us")
-
-    @property
-    def num_schedules(self) -> int:  # type: ignore[override]
-        """Scheduling events so far."""
-        return self.counter("num_schedules")
-
-    @property
-    def executor_time_us(self) -> int:  # type: ignore[override]
-        """Executor time from the first arrival to the last completion so far."""
-        return self.counter("executor_time_us")
-
-    @property
     def num_executors(self) -> int:
         """Executors that are there now."""
         return self.counter("num_executors")
@@ -140,7 +125,11 @@ class FastEngine(Engine):
         return self._counters[PLACE[name]]
 
     def _look(self) -> None:
+        """Read the counters."""
         self._counters: list[int] = self._run.tolist()
+        self.now_us = self.counter("now_us")
+        self.num_schedules = self.counter("num_schedules")
+        self.executor_time_us = self.counter("executor_time_us")
 
     def _set(self, name: str, value: int) -> None:
         place = PLACE[name]

@@ -49,14 +49,15 @@ def table_of(world: World) -> np.ndarray:
     Raises:
         TypeError: an array is not of the type that compiled code expects.
     """
-    table = np.ones((len(world), COLUMNS), np.int64)
-    for row, name, array in zip(table, World._fields, world, strict=True):
+    rows = []
+    for name, array in zip(World._fields, world, strict=True):
         dtype, num_dimensions = layout.ARRAYS[name]
         is_right = array.dtype == dtype and array.ndim == num_dimensions
-        if not (is_right and array.flags.c_contiguous and array.flags.writeable):
+        address, is_read_only = array.__array_interface__["data"]
+        if not is_right or is_read_only or not array.flags.c_contiguous:
             raise TypeError(f"{name} is {array.dtype} {array.shape}, expected {dtype}")
-        row[0], row[1 : 1 + array.ndim] = array.ctypes.data, array.shape
-    return table
+        rows.append((address, *array.shape, 1)[:COLUMNS])
+    return np.array(rows, np.int64)
 
 
 class WorldType(types.Opaque):
