@@ -8,6 +8,8 @@ compiled code would do so anyway.
 from __future__ import annotations
 
 US_PER_S = 1_000_000
+LAST_US = 2**60
+"""No clock goes on for longer (36,000 years), so that no sum of times has more than 64 bits."""
 MAX_LOSSES = 10_000
 """Lost tasks of a pipeline, with none completed between them, that count as stalled (R13)."""
 MAX_IDLE_EVENTS = 10_000
@@ -66,8 +68,8 @@ def interpolated(at_low: float, at_high: float, gap: int, width: int) -> float:
 
 
 def rounded_us(time_us: float) -> int:
-    """To whole microseconds, at least one."""
-    return max(int(time_us + 0.5), 1)
+    """To whole microseconds, at least one; what takes longer than the clock goes on is cut."""
+    return max(int(time_us + 0.5), 1) if time_us < LAST_US else LAST_US
 
 
 def first_of_share(task: int, count: int, num_tasks: int) -> int:

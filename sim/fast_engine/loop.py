@@ -22,10 +22,10 @@ from sim.fast_engine.rules import decide
 from sim.formulas import MAX_IDLE_EVENTS
 from sim.workload import REST
 
-EVENT, DONE, SERVICE, TOO_LARGE, NOBODY_THERE, NOTHING_SCHEDULED, IDLE, LOSSES = range(8)
+EVENT, DONE, SERVICE, TOO_LARGE = range(4)
+NOBODY_THERE, NOTHING_SCHEDULED, IDLE, LOSSES, OUT_OF_TIME = range(4, 9)
 """Why the loop returns: a scheduling event is to be answered; all queries have completed; arrays
-must be read, refilled or made larger; the next query has too many work orders; and four ways to be
-stalled."""
+must be read, refilled or made larger; the next query is too large; and five ways to be stalled."""
 
 BETWEEN, ARRIVING, ANSWERED = range(3)
 """Where the loop goes on: before an instant; in one, with its arrivals; after a scheduling event,
@@ -115,15 +115,17 @@ def _next_instant(world: World) -> int:
     if run.num_armed > 0:
         now_us = min(now_us, world.armed[0].end_us)
     run.now_us = now_us
+    if now_us >= world.cluster[0].end_us:
+        return OUT_OF_TIME
     run.is_event = 0
     return EVENT
 
 
 @compiled
 def _next_other_us(world: World) -> int:
-    """When something happens next that is not a completion."""
+    """When something happens next that is not a completion, or when the clock ends."""
     run = world.run[0]
-    next_us = run.timer_us
+    next_us = min(run.timer_us, world.cluster[0].end_us)
     if run.next_arrival < run.num_arrivals:
         next_us = min(next_us, world.arrivals[run.next_arrival].arrival_us)
     if run.next_change < run.num_changes:
@@ -236,14 +238,15 @@ def _let_in(world: World) -> int:
         arrival = world.arrivals[run.next_arrival]
         if arrival.arrival_us != run.now_us:
             return EVENT
+        if arrival.is_too_large:
+            return TOO_LARGE
         if not has_room(world):
             return SERVICE
         if world.cluster[0].is_logged:
             if run.num_log + 4 * len(world.executors) + 4 > len(world.log):
                 return SERVICE
             log.note(world, log.ARRIVE, arrival.query_id, NONE)
-        if admit(world) == NONE:
-            return TOO_LARGE
+        admit(world)
         if not run.has_begun:
             run.has_begun = 1
             run.total_us, run.since_us = 0, run.now_us
