@@ -60,8 +60,9 @@ SPEEDUP = _record("is_linear", "total")
 """Of an operator of a plan, or of all operators of a plan together (sim/bounds/speedup.py)."""
 
 CLUSTER = _record(
-    "num_nodes executors_per_node num_executors end_us is_sticky move_delay_us move_across_delay_us "
-    "warm_up_us work_orders_per_batch is_plain is_contextual is_tracked is_logged has_history "
+    "num_nodes executors_per_node num_executors end_us is_sticky "
+    "move_delay_us move_across_delay_us warm_up_us work_orders_per_batch "
+    "is_plain is_contextual is_tracked is_logged has_history "
     "has_intermediate has_network has_cache has_memory memory_bytes seed",
     "coherency interference intermediate_bytes_per_s network_bytes_per_s cache_bytes "
     "spill_bytes_per_s max_spill_factor",

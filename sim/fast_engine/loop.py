@@ -42,6 +42,8 @@ def run_on(world: World) -> int:
             _give(world, NONE)
             run.phase = BETWEEN
         if run.phase == BETWEEN:
+            if not _is_next_known(world):
+                return SERVICE
             _go_on(world)
             if not _has_room_for_instant(world):
                 return SERVICE
@@ -87,13 +89,18 @@ def _has_changes(world: World) -> bool:
 
 
 @compiled
+def _is_next_known(world: World) -> bool:
+    """Whether the next arrival and the next change of executors, if any, are in the arrays."""
+    run = world.run[0]
+    if run.next_arrival == run.num_arrivals and not run.is_last_arrival:
+        return False
+    return bool(run.next_change < run.num_changes or run.is_last_change)
+
+
+@compiled
 def _has_room_for_instant(world: World) -> bool:
     """Whether all that one instant may need, but for arrivals, is there."""
     run, num_executors = world.run[0], len(world.executors)
-    if run.next_arrival == run.num_arrivals and not run.is_last_arrival:
-        return False
-    if run.next_change == run.num_changes and not run.is_last_change:
-        return False
     if world.cluster[0].is_logged and run.num_log + 8 * num_executors + 8 > len(world.log):
         return False
     if run.num_returned + num_executors > len(world.returned):
