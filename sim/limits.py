@@ -10,7 +10,7 @@ from traces.model import MAX_WORK_ORDERS, Operator
 MAX_WORK_US = 10**15
 """Work of a query if all its work orders took the longest recorded time (32 years)."""
 MAX_QUERY_BYTES = 10**15
-"""Bytes that a query's operators make and its consumers read, true or estimated (1 PB)."""
+"""True bytes that a query's operators make and that each of their consumers reads (1 PB)."""
 
 
 class Most:
@@ -24,7 +24,7 @@ class Most:
         self._counts = [operator.num_work_orders for operator in plan.operators]
         self._longest_us = [_longest_us(operator) for operator in plan.operators]
         self._bytes = [
-            _most_bytes(operator) * (1 + len(edges))
+            (operator.output_bytes + operator.state_bytes) * (1 + len(edges))
             for operator, edges in zip(plan.operators, plan.outputs, strict=True)
         ]
         self._total_count = sum(self._counts)
@@ -73,9 +73,3 @@ def _longest_us(operator: Operator) -> int:
     for wave in operator.waves:
         lists += [wave.fresh, wave.first, wave.rest]
     return max(max(times) for times in lists if times)
-
-
-def _most_bytes(operator: Operator) -> int:
-    return max(operator.output_bytes, operator.est_output_bytes or 0) + max(
-        operator.state_bytes, operator.est_state_bytes or 0
-    )

@@ -321,11 +321,13 @@ def test_after_an_illegal_schedule_another_one_works_on_both() -> None:
         (op(10**12, 1), {"time_factor": 1e3}, "µs of work at time factor 1000.0"),
         (op(1, state_bytes=10**18), {"size_factor": 1e6}, "bytes at size factor 1000000.0"),
         (op(1, output_bytes=10**15), {}, ""),
-        (op(1, est_state_bytes=10**15 + 1), {}, "1,000,000,000,000,001 bytes at size factor 1.0"),
+        (op(1, output_bytes=10**15 + 1), {}, "1,000,000,000,000,001 bytes at size factor 1.0"),
+        (op(1, est_state_bytes=10**18, est_output_bytes=10**18), {"size_factor": 300.0}, ""),
     ],
 )
+@pytest.mark.parametrize("is_compiled", [False, True])
 def test_queries_that_are_too_large(
-    operator: Operator, factors: dict[str, float], text: str
+    operator: Operator, factors: dict[str, float], text: str, is_compiled: bool
 ) -> None:
     """Those that come before are in; at the limit there is no error, and none in between."""
     small = plan(op(5, 5), name="small")
@@ -334,8 +336,9 @@ def test_queries_that_are_too_large(
     outcome = check_same(
         msgspec.structs.replace(whole, queries=queries),
         Cluster(executors_per_node=2, memory_bytes=10**18, contention=1.0, interference=10.0),
-        lambda: sim.make_scheduler("fifo"),
-        is_watched=False,
+        lambda: sim.make_scheduler("fifo:memory=gate+pipeline=best"),
+        is_compiled=is_compiled,
+        is_watched=not is_compiled,
     )
     assert text in outcome.error
     assert bool(text) == bool(outcome.error)
