@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NoReturn
 
 import numpy as np
@@ -32,6 +32,7 @@ from sim.stalled import (
     NOBODY_THERE,
     NOTHING_SCHEDULED,
     NOTHING_SCHEDULED_AGAIN,
+    OUT_OF_TIME,
     stalled,
     stalled_by_losses,
 )
@@ -44,6 +45,7 @@ REASONS = {
     loop.NOBODY_THERE: NOBODY_THERE,
     loop.NOTHING_SCHEDULED: NOTHING_SCHEDULED,
     loop.IDLE: NOTHING_SCHEDULED_AGAIN,
+    loop.OUT_OF_TIME: OUT_OF_TIME,
 }
 
 
@@ -71,7 +73,7 @@ class FastEngine(Engine):
             cluster, seed, is_logged=events is not None, has_history=history.is_enabled
         )
         self.world = empty_world(plan_tables(list(self._compiled.values()), cluster), record)
-        self._intake = Intake(trace, cluster, seed, history)
+        self._intake = Intake(trace, self._compiled, cluster, seed, history)
         self._actives: dict[int, ActiveQuery] = {}
         self._num_viewed = 0
         self._state = FastColumns(self)
@@ -232,11 +234,11 @@ class FastEngine(Engine):
         count = self.counter("num_completed")
         if not count:
             return
-        keys = set()
+        keys = dict[int, None]()
         for row in self.world.completed[:count].tolist():
             serial, _, completion_us, start_us, busy_us, delay_us, lost_us, isolated_us, size = row
             query = self._intake.queries.pop(serial)
-            keys |= self._intake.history_keys(query)
+            keys.update(dict.fromkeys(self._intake.history_keys(query)))
             if (active := self._actives.pop(serial, None)) is not None:
                 active.is_active = False
                 del self.query_views[active]
@@ -249,7 +251,7 @@ class FastEngine(Engine):
         if self.history.is_enabled:
             self._read_history(keys)
 
-    def _read_history(self, keys: set[int]) -> None:
+    def _read_history(self, keys: Iterable[int]) -> None:
         world = self.world
         for key in keys:
             num_completed, first, size = world.history[key].item()
@@ -282,7 +284,7 @@ class FastEngine(Engine):
         if status == loop.TOO_LARGE:
             query = self._intake.queries[self.counter("serial")]
             self._compiled[query.plan].num_work_orders(query)  # says what is wrong
-            raise AssertionError("a query with too many work orders")
+            raise AssertionError("a query that is too large")
         if status == loop.LOSSES:
             raise stalled_by_losses(self._query_in(self.counter("fault_slot")))
         waiting = [query.query_id for query in self._in_the_system()]
