@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import warnings
+from collections.abc import Callable
 from functools import cache
 from typing import Literal, get_args
 
@@ -18,13 +19,17 @@ from traces.errors import did_you_mean
 
 EngineName = Literal["fast", "simpy"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+EngineMaker = Callable[
+    [Trace | TraceStream, Cluster, int, History, list[Event] | None, OnRecord], Engine
+]
+"""What makes an engine at the start of a run, with the arguments of ``SimpyEngine``."""
 VARIABLE = "LSCHED_ENGINE"
 """Environment variable that names the engine where nothing else does."""
 HOW_TO_GET_FAST = "pip install 'lsched[fast]' adds an engine that is many times as fast"
 
 
 def make_engine(
-    name: EngineName | None,
+    name: EngineName | EngineMaker | None,
     trace: Trace | TraceStream,
     cluster: Cluster,
     seed: int,
@@ -32,11 +37,13 @@ def make_engine(
     events: list[Event] | None,
     on_record: OnRecord,
 ) -> Engine:
-    """An engine at the start of a run; the other arguments are those of ``SimpyEngine``.
+    """An engine by name, or as something makes it; the other arguments are those of both.
 
     Raises:
         ValueError: there is no engine of that name, or it is not installed.
     """
+    if callable(name):
+        return name(trace, cluster, seed, history, events, on_record)
     if engine_name(name) == "simpy":
         return SimpyEngine(trace, cluster, seed, history, events, on_record)
     from sim.fast_engine.engine import FastEngine  # numba is optional

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sim.engine import Engine
 
 MAX_UNTIL_US = 2**62
+MAX_PIPELINE_DEGREE = 2**31
 
 
 def checked_entries(
@@ -89,7 +90,7 @@ def _entry(allocation: Allocation, engine: Engine, limit: int) -> Entry:
         )
     if not _is_count(allocation.num_executors, 1, limit):
         _fail("R5", f"num_executors is {allocation.num_executors!r}", f"1 to {limit}")
-    if not _is_count(allocation.pipeline_degree, 1, 2**31):
+    if not _is_count(allocation.pipeline_degree, 1, MAX_PIPELINE_DEGREE):
         _fail("R5", f"pipeline_degree is {allocation.pipeline_degree!r}", "1 or more")
     return (
         operator.slot,

@@ -8,15 +8,23 @@ sources is part of each: numba takes a function's closure into account.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numba
+import numpy as np
 
 import sim
 import traces
-from sim.fast_engine import loop
-from sim.fast_engine.world import world_at
+from sim.fast_engine import batch
+from sim.fast_engine.batch import batch_at
+
+
+class _Entries(NamedTuple):
+    run_many: Any
+    count_rows: Any
+    fill: Any
+    answer: Any
 
 
 def _digest_of_sources() -> int:
@@ -28,16 +36,38 @@ def _digest_of_sources() -> int:
     return int.from_bytes(sha.digest()[:7], "big")
 
 
-def _kept(digest: int) -> Callable[[int], int]:
-    @numba.njit(error_model="numpy", nogil=True, cache=True)
-    def run_on(table: int) -> int:
+def _kept(digest: int) -> _Entries:
+    """The entries; ``digest`` is in the closure of each."""
+    kept = numba.njit(error_model="numpy", nogil=True, cache=True)
+
+    @kept
+    def run_many(addresses: np.ndarray, statuses: np.ndarray) -> int:
+        return batch.run_many(addresses, statuses) if digest >= 0 else 0
+
+    @kept
+    def count_rows(table: int) -> int:
+        return batch.count_rows(batch_at(table)) if digest >= 0 else 0
+
+    @kept
+    def fill(table: int, num_rows: int) -> None:
+        if digest >= 0:
+            batch.fill(batch_at(table), num_rows)
+
+    @kept
+    def answer(
+        table: int,
+        num_rows: int,
+        is_answered: np.ndarray,
+        allocations: np.ndarray,
+        holds: np.ndarray,
+        until_us: np.ndarray,
+    ) -> int:
         if digest < 0:
             return 0
-        return loop.run_on(world_at(table))
+        return batch.answer(batch_at(table), num_rows, is_answered, allocations, holds, until_us)
 
-    result: Callable[[int], int] = run_on
-    return result
+    return _Entries(run_many, count_rows, fill, answer)
 
 
-run_on = _kept(_digest_of_sources())
-"""``loop.run_on`` of the world whose table is at an address."""
+run_many, count_rows, fill, answer = _kept(_digest_of_sources())
+"""Those of ``batch``, of the batch whose table is at an address."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from sim.cluster import Cluster
 from sim.fast_engine.layout import ARRIVAL, CHANGE, HISTORY, HISTORY_OPERATOR, NONE, World
+from sim.fast_engine.shared import Shared
 from sim.history import History
 from sim.outages import Change, changes
 from traces import Query, Trace, TraceStream
@@ -26,7 +27,12 @@ class Intake:
     """
 
     def __init__(
-        self, trace: Trace | TraceStream, cluster: Cluster, seed: int, history: History
+        self,
+        trace: Trace | TraceStream,
+        cluster: Cluster,
+        seed: int,
+        history: History,
+        shared: Shared,
     ) -> None:
         self.queries: dict[int, Query] = {}
         self.history_names: list[str | tuple[str, str]] = [plan.name for plan in trace.plans]
@@ -37,6 +43,7 @@ class Intake:
         self._changes: Iterator[Change] = iter(changes(cluster, seed))
         self._next_change = next(self._changes, None)
         self._num_handed = 0
+        self._shared = shared
 
     def begin(self, world: World) -> World:
         """The world at the start: executors are there and free, history is what is known."""
@@ -81,8 +88,11 @@ class Intake:
                     self.history_names.append(name)
                 template = self._keys[name]
             plan = self._keys[query.plan]
+            tenant = self._shared.tenants.index_of(query.tenant)
+            query_class = self._shared.query_classes.index_of(query.query_class)
+            names = plan, template, tenant, query_class
             factors = query.size_factor, query.time_factor
-            rows.append((query.arrival_us, query.query_id, plan, template, *factors))
+            rows.append((query.arrival_us, query.query_id, *names, *factors))
             self._next = next(self._arrivals, None)
         world = self._with_histories(world)
         world.run["next_arrival"], world.run["num_arrivals"] = 0, len(rows)
