@@ -106,3 +106,13 @@ FIELDS = (
 def names_of(group: Group) -> list[str]:
     """Names of a group's columns."""
     return [field.name for field in FIELDS if field.group == group]
+
+
+def field_table() -> str:
+    """The table in Markdown."""
+    rows = ["| rows | column | type | unit | meaning |", "|---|---|---|---|---|"]
+    for field in FIELDS:
+        dtype = f"{field.dtype} × nodes" if field.is_per_node else field.dtype
+        name = f"`{field.name}`"
+        rows.append(f"| {field.group} | {name} | {dtype} | {field.unit or '–'} | {field.meaning} |")
+    return "\n".join(rows)

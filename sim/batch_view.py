@@ -30,12 +30,11 @@ class Rows:
         return names_of(self._group)
 
     def __getattr__(self, name: str) -> np.ndarray:
-        full = self._arrays.get(f"{self._group}_{name}")
+        full = None if name.startswith("_") else self._arrays.get(f"{self._group}_{name}")
         if full is None:
             columns = ", ".join(names_of(self._group))
             raise AttributeError(f"{self._group} have no {name!r}, only {columns}")
-        column = full[: self._num_rows]
-        column.flags.writeable = False
+        column = _first(full, self._num_rows)
         self.__dict__[name] = column
         return column
 
@@ -69,9 +68,9 @@ class BatchView:
         tenants: Sequence[str],
         query_classes: Sequence[str],
     ) -> None:
-        self.query_offsets = arrays["query_offsets"][: num_simulations + 1]
-        self.operator_offsets = arrays["operator_offsets"][: num_simulations + 1]
-        self.edge_offsets = arrays["edge_offsets"][: num_simulations + 1]
+        self.query_offsets = _first(arrays["query_offsets"], num_simulations + 1)
+        self.operator_offsets = _first(arrays["operator_offsets"], num_simulations + 1)
+        self.edge_offsets = _first(arrays["edge_offsets"], num_simulations + 1)
         self.simulations = Rows("simulations", arrays, num_simulations)
         self.queries = Rows("queries", arrays, int(self.query_offsets[-1]))
         self.operators = Rows("operators", arrays, int(self.operator_offsets[-1]))
@@ -81,3 +80,10 @@ class BatchView:
 
     def __len__(self) -> int:
         return len(self.simulations)
+
+
+def _first(array: np.ndarray, count: int) -> np.ndarray:
+    """The first rows of an array, not to be written to."""
+    rows = array[:count]
+    rows.flags.writeable = False
+    return rows

@@ -221,12 +221,9 @@ def together(batch: BatchView, answers: dict[int, Answer], draw: random.Random) 
     for row, (_, _, timer) in answers.items():
         if timer is not None:
             until_us[row] = timer
-    return BatchSchedule(
-        *allocations.T,
-        *np.array(holds, np.int64).reshape(-1, 2).T,
-        until_us=until_us,
-        simulations=list(answers),
-    )
+    operators, limits, degrees = allocations.T
+    queries, counts = np.array(holds, np.int64).reshape(-1, 2).T
+    return BatchSchedule(operators, limits, degrees, queries, counts, until_us, list(answers))
 
 
 def check_same(batch: Iterable[Result], alone: Iterable[Result]) -> None:
@@ -441,7 +438,7 @@ def two_at_their_first_event() -> tuple[Simulations, BatchView]:
     return batch, view
 
 
-ILLEGAL = {
+ILLEGAL: dict[str, dict[str, Any]] = {
     "R4: allocation of operator 1 .* allowed: operators of that query": {"operators": [0, 4]},
     "R5: num_executors is 3; allowed: 1 to 2": {"num_executors": [1, 3]},
     "R5: num_executors is 0;": {"num_executors": [2, 0]},

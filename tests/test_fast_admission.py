@@ -58,7 +58,7 @@ class Both:
         plan = self.plan_index[query.plan]
         arrival = np.zeros(1, layout.ARRIVAL)
         arrival[0] = (
-            *(query.arrival_us, query.query_id, plan, 4 + plan),
+            *(query.arrival_us, query.query_id, plan, 4 + plan, 0, 0),
             *(query.size_factor, query.time_factor),
         )
         self.world = self.world._replace(arrivals=arrival)
