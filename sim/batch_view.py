@@ -30,7 +30,9 @@ class Rows:
         return names_of(self._group)
 
     def __getattr__(self, name: str) -> np.ndarray:
-        full = None if name.startswith("_") else self._arrays.get(f"{self._group}_{name}")
+        if name.startswith("_"):
+            raise AttributeError(name)
+        full = self._arrays.get(f"{self._group}_{name}")
         if full is None:
             columns = ", ".join(names_of(self._group))
             raise AttributeError(f"{self._group} have no {name!r}, only {columns}")

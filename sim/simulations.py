@@ -136,7 +136,7 @@ class Simulations:
         if status >= 0:
             self._raise_invalid(view, schedules, status)
         if self._is_pending:
-            self._is_pending = not schedules.is_answered.any()
+            self._is_pending = schedule.simulations is not None and not schedules.is_answered.any()
 
     def cluster_view(self, simulation: int) -> ClusterView:
         """What a scheduler would see of one simulation that awaits an answer, by its index.
@@ -195,18 +195,21 @@ def paired_with_seeds(
     """Each seed with its trace.
 
     Raises:
-        ValueError: there are no seeds, or not as many traces as seeds.
+        ValueError: there are no seeds, or not as many traces as seeds, or a stream is there twice.
     """
     seeds = list(seeds)
     if not seeds:
         raise ValueError("seeds are empty, expected one for each simulation")
     if isinstance(traces, Trace | TraceStream):
-        return [(traces, seed) for seed in seeds]
+        traces = [traces] * len(seeds)
     if len(traces) != len(seeds):
         raise ValueError(
             f"there are {len(traces)} traces and {len(seeds)} seeds, expected one trace, or one "
             "for each seed"
         )
+    streams = [id(trace) for trace in traces if isinstance(trace, TraceStream)]
+    if len(set(streams)) < len(streams):
+        raise ValueError("a TraceStream can be run once; give one for each seed, or load() it")
     return list(zip(traces, seeds, strict=True))
 
 

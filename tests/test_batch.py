@@ -35,7 +35,8 @@ from sim import (
     Stalled,
     simulate_many,
 )
-from traces import Edge, Operator, Plan, Query, Trace, load
+from sim.batch_fields import field_table
+from traces import Edge, Operator, Plan, Query, Trace, TraceError, TraceStream, load
 
 
 def rows_of(view: BatchView, group: str, row: int) -> range:
@@ -459,8 +460,7 @@ def test_an_illegal_schedule_is_named_and_changes_nothing(message: str) -> None:
     with pytest.raises(RuntimeError, match="answer at least one"):
         batch.next_events()
     batch.apply(Shortest().decide_many(view))
-    while (view := batch.next_events()) is not None:  # type: ignore[assignment]
-        batch.apply(Shortest().decide_many(view))
+    run(batch)
     alone = sim.simulate_many(
         tiny(), Shortest(), cluster=batch.cluster, seeds=[0, 1], record_events=True
     )
@@ -531,11 +531,52 @@ def test_a_schedule_may_be_longer_than_any_before() -> None:
     check_view(view, 1, event)
 
 
+def stream_of(trace: Trace) -> TraceStream:
+    return TraceStream(trace.name, trace.plans, len(trace.queries), trace.queries)
+
+
+def test_streams_are_taken_as_their_queries_arrive() -> None:
+    streams = [stream_of(tiny(40)), stream_of(tiny(60))]
+    many = simulate_many(streams, Shortest(), seeds=[3, 4], record_events=True)
+    alone = [
+        sim.simulate(tiny(count), Shortest(), seed=seed, record_events=True)
+        for count, seed in ((40, 3), (60, 4))
+    ]
+    check_same(many, alone)
+
+
+def test_a_stream_that_breaks_off_leaves_the_others() -> None:
+    """The second portion of the first one is bad; both need service at the same time."""
+    queries = tiny(1_100, gap_us=60).queries
+    short = TraceStream("short", tiny().plans, 9_999, queries)
+    batch = Simulations([short, stream_of(tiny(1_100, gap_us=60))], Cluster(), [0, 1])
+    with pytest.raises(TraceError, match="1100 queries came, 9999 were promised"):
+        run(batch)
+    run(batch)
+    assert [each.totals.num_queries for each in batch.results("shortest")][1] == 1_100
+
+
+def run(batch: Simulations) -> None:
+    while (view := batch.next_events()) is not None:
+        batch.apply(Shortest().decide_many(view))
+
+
+def test_the_table_of_columns_names_each_once() -> None:
+    lines = field_table().splitlines()[2:]
+    assert len(lines) == len(FIELDS) == len({(field.group, field.name) for field in FIELDS})
+    line = "| simulations | `memory_used_bytes` | int64 × nodes | bytes | states and cut outputs, "
+    assert any(each.startswith(line) for each in lines)
+
+
 def test_arguments_that_do_not_fit_are_rejected() -> None:
     with pytest.raises(ValueError, match="seeds are empty"):
         Simulations(tiny(), Cluster(), [])
     with pytest.raises(ValueError, match="1 traces and 2 seeds"):
         simulate_many([tiny()], "fifo", seeds=[1, 2])
+    with pytest.raises(ValueError, match="a TraceStream can be run once"):
+        Simulations(stream_of(tiny()), Cluster(), [1, 2])
+    with pytest.raises(TypeError, match="trace is 't'"):
+        Simulations("t", Cluster(), [1])  # type: ignore[arg-type]
     with pytest.raises(RuntimeError, match="next_events"):
         Simulations(tiny(), Cluster(), [0]).apply(BatchSchedule([], 1))
 

@@ -16,6 +16,7 @@ from sim.fast_engine.engine import FastEngine
 from sim.fast_engine.shared import PreparedPlans, Shared
 from sim.fast_engine.world import table_of_arrays
 from sim.plan_table import plan_table
+from traces import TraceError
 
 GROWING: tuple[tuple[Group, str], ...] = (
     ("queries", "query_offsets"),
@@ -57,12 +58,20 @@ class BatchEngine:
     def run(self) -> None:
         """Run those that were answered to their next events."""
         while entry.run_many(self.addresses, self.statuses):
-            for at in np.flatnonzero(self.statuses == loop.SERVICE).tolist():
-                self.engines[at].serve()
-                self.statuses[at] = batch.GO_ON
+            waiting = np.flatnonzero(self.statuses == loop.SERVICE)
+            self.statuses[waiting] = batch.GO_ON  # one that is not served asks again
+            for at in waiting.tolist():
+                self._serve(at)
             for at in np.flatnonzero(self.statuses > loop.SERVICE).tolist():
                 self.failed[at] = int(self.statuses[at])
                 self.statuses[at] = loop.DONE
+
+    def _serve(self, at: int) -> None:
+        try:
+            self.engines[at].serve()
+        except TraceError:  # of a stream
+            self.statuses[at] = loop.DONE
+            raise
 
     def fail(self, at: int) -> NoReturn:
         """Raise the error of one that has failed."""
