@@ -1,26 +1,39 @@
 """A discrete-event simulator of an analytical cluster that replays query traces."""
 
+from sim.batch_fields import FIELDS, KIND_NAMES, Field
+from sim.batch_schedule import NEVER, BatchSchedule
+from sim.batch_view import BatchView
 from sim.bounds import LowerBounds, lower_bounds
 from sim.cluster import PRESETS, Cluster, preset
 from sim.errors import ClusterError, InvalidSchedule, SchedulerError, Stalled, UnknownScheduler
 from sim.events import Event, digest
 from sim.history import History, PlanHistory
 from sim.outages import Outage
+from sim.plan_table import PlanTable
 from sim.registry import Scheduler, make_scheduler, register, scheduler_names
 from sim.result import QueryRecord, Result
 from sim.schedule import Allocation, Hold, Schedule
 from sim.simulate import simulate
+from sim.simulate_many import BatchScheduler, simulate_many
 from sim.simulation import Simulation
+from sim.simulations import Simulations
 from sim.view import ClairvoyantView, ClusterView, OperatorView, QueryView
 
 __all__ = [
+    "FIELDS",
+    "KIND_NAMES",
+    "NEVER",
     "PRESETS",
     "Allocation",
+    "BatchSchedule",
+    "BatchScheduler",
+    "BatchView",
     "ClairvoyantView",
     "Cluster",
     "ClusterError",
     "ClusterView",
     "Event",
+    "Field",
     "History",
     "Hold",
     "InvalidSchedule",
@@ -28,6 +41,7 @@ __all__ = [
     "OperatorView",
     "Outage",
     "PlanHistory",
+    "PlanTable",
     "QueryRecord",
     "QueryView",
     "Result",
@@ -35,6 +49,7 @@ __all__ = [
     "Scheduler",
     "SchedulerError",
     "Simulation",
+    "Simulations",
     "Stalled",
     "UnknownScheduler",
     "digest",
@@ -44,4 +59,5 @@ __all__ = [
     "register",
     "scheduler_names",
     "simulate",
+    "simulate_many",
 ]

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import os
 import warnings
+from collections.abc import Callable
 from functools import cache
 from typing import Literal, get_args
 
@@ -19,13 +20,17 @@ from traces.errors import did_you_mean
 
 EngineName = Literal["fast", "simpy"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+EngineMaker = Callable[
+    [Trace | TraceStream, Cluster, int, History, list[Event] | None, OnRecord], Engine
+]
+"""What makes an engine at the start of a run, with the arguments of ``SimpyEngine``."""
 VARIABLE = "LSCHED_ENGINE"
 """Environment variable that names the engine where nothing else does."""
 HOW_TO_GET_FAST = "pip install 'lsched[fast]' adds an engine that is many times as fast"
 
 
 def make_engine(
-    name: EngineName | None,
+    name: EngineName | EngineMaker | None,
     trace: Trace | TraceStream,
     cluster: Cluster,
     seed: int,
@@ -33,11 +38,13 @@ def make_engine(
     events: list[Event] | None,
     on_record: OnRecord,
 ) -> Engine:
-    """An engine at the start of a run; the other arguments are those of ``SimpyEngine``.
+    """An engine by name, or as something makes it; the other arguments are those of both.
 
     Raises:
         ValueError: there is no engine of that name, or it is not installed.
     """
+    if callable(name):
+        return name(trace, cluster, seed, history, events, on_record)
     if engine_name(name) == "simpy":
         return SimpyEngine(trace, cluster, seed, history, events, on_record)
     from sim.fast_engine.engine import FastEngine  # numba is optional
@@ -78,7 +85,7 @@ def ready_engine(name: EngineName | None = None) -> EngineName:
     """
     resolved = engine_name(name)
     if resolved == "fast":
-        importlib.import_module("sim.fast_engine.engine")
+        importlib.import_module("sim.fast_engine.entry").make_ready()
     return resolved
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sim.cluster import Cluster, preset
 from sim.engine import OnRecord
-from sim.engines import EngineName
+from sim.engines import EngineMaker, EngineName
 from sim.errors import InvalidSchedule, SchedulerError
 from sim.history import History
 from sim.registry import Scheduler, make_scheduler, scheduler_name
@@ -29,7 +29,7 @@ def simulate(
     record_events: bool = False,
     on_record: OnRecord | None = None,
     keep_records: bool = True,
-    engine: EngineName | None = None,
+    engine: EngineName | EngineMaker | None = None,
 ) -> Result:
     """Replay ``trace`` on ``cluster`` under ``scheduler``.
 
@@ -82,7 +82,7 @@ def _ask(simulation: Simulation, policy: Scheduler, name: str) -> float:
             if isinstance(schedule, Iterator):
                 schedule = list(schedule)  # a generator fails here, where it can be blamed
         except (Exception, SystemExit) as error:
-            raise SchedulerError(_blame(name, error)) from error
+            raise SchedulerError(blame(name, error)) from error
         schedule_s += time.perf_counter() - before
         try:
             simulation.apply(schedule)
@@ -92,7 +92,8 @@ def _ask(simulation: Simulation, policy: Scheduler, name: str) -> float:
     return schedule_s
 
 
-def _blame(name: str, error: BaseException) -> str:
+def blame(name: str, error: BaseException) -> str:
+    """What a scheduler raised, and where."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(place.filename).name}:{place.lineno}"
     return f"scheduler {name!r} raised {type(error).__name__}: {error} ({where})"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sim.cluster import Cluster
 from sim.engine import Engine, OnRecord
-from sim.engines import EngineName, make_engine
+from sim.engines import EngineMaker, EngineName, make_engine
 from sim.events import Event
 from sim.history import History
 from sim.legality import checked_entries
@@ -36,7 +36,7 @@ class Simulation:
         on_record: called with the record of each query as it completes.
         keep_records: whether ``records`` has them.
         engine: ``fast`` or ``simpy``, which give the same results; default: ``fast`` where numba
-            is installed.
+            is installed. Or a function that makes one.
 
     Raises:
         TypeError, ValueError: an argument is not what it must be, or the history is of other plans.
@@ -58,7 +58,7 @@ class Simulation:
         record_events: bool = False,
         on_record: OnRecord | None = None,
         keep_records: bool = True,
-        engine: EngineName | None = None,
+        engine: EngineName | EngineMaker | None = None,
     ) -> None:
         if not isinstance(trace, Trace | TraceStream):
             raise TypeError(f"trace is {trace!r}, expected a Trace; traces.load() gives one")

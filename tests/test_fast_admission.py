@@ -57,7 +57,7 @@ class Both:
         plan = self.plan_index[query.plan]
         arrival = np.zeros(1, layout.ARRIVAL)
         arrival[0] = (
-            *(query.arrival_us, query.query_id, plan, 4 + plan, False),
+            *(query.arrival_us, query.query_id, plan, 4 + plan, 0, 0, False),
             *(query.size_factor, query.time_factor),
         )
         self.world = self.world._replace(arrivals=arrival)

@@ -81,7 +81,8 @@ def admit(world: World) -> int:
     query = world.queries[slot]
     query.serial, query.query_id, query.plan = run.serial, arrival.query_id, arrival.plan
     query.template, query.arrival_us = arrival.template, arrival.arrival_us
-    query.time_factor = arrival.time_factor
+    query.tenant, query.query_class = arrival.tenant, arrival.query_class
+    query.time_factor, query.size_factor = arrival.time_factor, arrival.size_factor
     query.num_operators = query.num_incomplete = plan.num_operators
     query.base_slot = slots.take_operators(world, plan.num_operators)
     for index in range(plan.num_operators):

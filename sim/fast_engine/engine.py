@@ -13,15 +13,17 @@ from sim.cluster import Cluster
 from sim.engine import Engine, OnRecord
 from sim.events import Event
 from sim.fast_engine import loop
+from sim.fast_engine.batch import GO_ON
 from sim.fast_engine.clock import CLOCKS_PER_S
 from sim.fast_engine.columns import FastColumns
-from sim.fast_engine.entry import run_on
+from sim.fast_engine.entry import run_many
 from sim.fast_engine.grow import empty_world, grown, with_more_room
 from sim.fast_engine.intake import Intake
 from sim.fast_engine.layout import ENTRY, NEVER, RUN, World
 from sim.fast_engine.log import KINDS
 from sim.fast_engine.rules import set_rule
-from sim.fast_engine.tables import cluster_record, plan_tables
+from sim.fast_engine.shared import Shared
+from sim.fast_engine.tables import cluster_record
 from sim.fast_engine.world import table_of
 from sim.history import History, PlanHistory
 from sim.query_view import QueryView
@@ -36,7 +38,6 @@ from sim.stalled import (
     stalled,
     stalled_by_losses,
 )
-from sim.workload import CompiledPlan
 from traces import Query, Trace, TraceStream
 
 PLACE = {name: place for place, name in enumerate(RUN.names or ())}
@@ -52,7 +53,8 @@ REASONS = {
 class FastEngine(Engine):
     """The engine whose state is a ``World`` of arrays, and whose loop is compiled.
 
-    The arguments are those of ``SimpyEngine``.
+    The arguments are those of ``SimpyEngine``, and ``shared``: what it shares with simulations that
+    are stepped beside it.
     """
 
     def __init__(
@@ -63,17 +65,20 @@ class FastEngine(Engine):
         history: History,
         events: list[Event] | None,
         on_record: OnRecord,
+        shared: Shared | None = None,
     ) -> None:
+        shared = shared or Shared(cluster)
         self.cluster, self.history, self.events = cluster, history, events
         self.query_views: dict[ActiveQuery, QueryView] = {}
         self._on_record = on_record
         self._seed = seed
-        self._compiled = {plan.name: CompiledPlan(plan, cluster) for plan in trace.plans}
+        self._prepared = shared.prepared(trace.plans)
         record = cluster_record(
             cluster, seed, is_logged=events is not None, has_history=history.is_enabled
         )
-        self.world = empty_world(plan_tables(list(self._compiled.values()), cluster), record)
-        self._intake = Intake(trace, self._compiled, cluster, seed, history)
+        self._addresses, self._statuses = np.zeros(1, np.int64), np.zeros(1, np.int64)
+        self.world = empty_world(self._prepared.tables, record)
+        self._intake = Intake(trace, self._prepared.compiled, cluster, seed, history, shared)
         self._actives: dict[int, ActiveQuery] = {}
         self._num_viewed = 0
         self._state = FastColumns(self)
@@ -87,10 +92,19 @@ class FastEngine(Engine):
     @world.setter
     def world(self, world: World) -> None:
         self._world, self._table = world, table_of(world)
-        self._address = self._table.ctypes.data
+        self._addresses[0] = self._table.ctypes.data
         self._run = world.run.view(np.int64)
         self._entry_rows = world.entries.view(np.int64).reshape(-1, len(ENTRY.names or ()))
         self._look()
+
+    def keep_address_in(self, cell: np.ndarray) -> None:
+        """Write the address of its table there, now and whenever it changes.
+
+        Shapes:
+            cell: (1,)
+        """
+        cell[0] = self._addresses[0]
+        self._addresses = cell
 
     @property
     def state(self) -> FastColumns:
@@ -139,18 +153,25 @@ class FastEngine(Engine):
 
     def advance(self) -> bool:
         """Run to the next scheduling event; False when every query has completed."""
+        status = loop.SERVICE
+        while status == loop.SERVICE:
+            self._statuses[0] = GO_ON
+            run_many(self._addresses, self._statuses)
+            status = int(self._statuses[0])
+            if status == loop.SERVICE:
+                self.serve()
+        self.read()
+        if status not in (loop.EVENT, loop.DONE):
+            self.fail(status)
+        return status == loop.EVENT
+
+    def read(self) -> None:
+        """Take over what compiled code has done: events, completed queries, arrivals."""
         self._state.forget()
-        while (status := run_on(self._address)) == loop.SERVICE:
-            self._look()
-            self._serve()
         self._look()
         self._read_log()
         self._read_completed()
-        if status == loop.EVENT:
-            self._see_arrivals()
-        elif status != loop.DONE:
-            self._fail(status)
-        return bool(status == loop.EVENT)
+        self._see_arrivals()
 
     def run_with(self, rule: CompiledRule) -> float:
         """Run to the end under a compiled rule; seconds that its decisions took."""
@@ -163,8 +184,7 @@ class FastEngine(Engine):
     ) -> None:
         """Answer the scheduling event."""
         count = len(entries)
-        if count > len(self.world.entries):
-            self.world = grown(self.world, entries=2 * count)
+        self.make_room_for(count)
         flat = np.fromiter(itertools.chain.from_iterable(entries), np.int64, 4 * count)
         self._entry_rows[:count, :4] = flat.reshape(-1, 4)
         self._set("num_entries", count)
@@ -172,6 +192,11 @@ class FastEngine(Engine):
         for slot, num_executors in holds.items():
             self.world.queries["hold"][slot] = num_executors
         self._set("timer_us", NEVER if until_us is None else until_us)
+
+    def make_room_for(self, num_entries: int) -> None:
+        """For a schedule of so many allocations."""
+        if num_entries > len(self.world.entries):
+            self.world = grown(self.world, entries=2 * num_entries)
 
     def members(self, root: int) -> list[int]:
         """Operators of a started pipeline."""
@@ -211,8 +236,9 @@ class FastEngine(Engine):
             at = int(self.world.returned["after"][at])
         return sorted([*tasks, *range(first_untouched, num_tasks)]), num_tasks
 
-    def _serve(self) -> None:
+    def serve(self) -> None:
         """Read what is full, refill what is empty, make larger what is too small."""
+        self._look()
         self._read_log()
         self._read_completed()
         self.world = self._intake.refill(self.world)
@@ -274,16 +300,17 @@ class FastEngine(Engine):
         for slot in reversed(new):
             serial = int(queries["serial"][slot])
             query = self._intake.queries[serial]
-            active = ActiveQuery(query, self._compiled[query.plan], self._seed)
+            active = ActiveQuery(query, self._prepared.compiled[query.plan], self._seed)
             active.slot, active.base_slot = slot, int(queries["base_slot"][slot])
             self._actives[serial] = active
             self.query_views[active] = QueryView(self, active)
         self._num_viewed = num_admitted
 
-    def _fail(self, status: int) -> NoReturn:
+    def fail(self, status: int) -> NoReturn:
+        """Raise the error that a status of the loop means."""
         if status == loop.TOO_LARGE:
             query = self._intake.queries[self.counter("serial")]
-            self._compiled[query.plan].num_work_orders(query)  # says what is wrong
+            self._prepared.compiled[query.plan].num_work_orders(query)  # says what is wrong
             raise AssertionError("a query that is too large")
         if status == loop.LOSSES:
             raise stalled_by_losses(self._query_in(self.counter("fault_slot")))

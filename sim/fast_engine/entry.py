@@ -10,15 +10,42 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
+import numpy as np
 
 import sim
 import traces
-from sim.fast_engine import loop
+from sim.fast_engine import batch
+from sim.fast_engine.batch import batch_at
 from sim.fast_engine.progress_line import showing_progress
-from sim.fast_engine.world import world_at
+
+
+class _Entries(NamedTuple):
+    run_many: Any
+    count_rows: Any
+    fill: Any
+    answer: Any
+
+
+class _Entry:
+    """A function that is compiled when it is first called, or found on disk."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        options: dict[str, Any] = {"error_model": "numpy", "nogil": True}
+        try:
+            self._compiled: Any = numba.njit(cache=True, **options)(function)
+        except RuntimeError:  # there is no directory that can be written to
+            self._compiled = numba.njit(**options)(function)
+        self._is_ready = False
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self._is_ready:
+            return self._compiled(*arguments)
+        self._is_ready = True
+        with showing_progress():
+            return self._compiled(*arguments)
 
 
 def _digest_of_sources() -> int:
@@ -30,22 +57,42 @@ def _digest_of_sources() -> int:
     return int.from_bytes(sha.digest()[:7], "big")
 
 
-def _kept(digest: int) -> Callable[[int], int]:
-    def run_on(table: int) -> int:
+def _kept(digest: int) -> _Entries:
+    """The entries; ``digest`` is in the closure of each."""
+
+    @_Entry
+    def run_many(addresses: np.ndarray, statuses: np.ndarray) -> int:
+        return batch.run_many(addresses, statuses) if digest >= 0 else 0
+
+    @_Entry
+    def count_rows(table: int) -> int:
+        return batch.count_rows(batch_at(table)) if digest >= 0 else 0
+
+    @_Entry
+    def fill(table: int, num_rows: int) -> None:
+        if digest >= 0:
+            batch.fill(batch_at(table), num_rows)
+
+    @_Entry
+    def answer(
+        table: int,
+        num_rows: int,
+        is_answered: np.ndarray,
+        allocations: np.ndarray,
+        holds: np.ndarray,
+        until_us: np.ndarray,
+    ) -> int:
         if digest < 0:
             return 0
-        return loop.run_on(world_at(table))
+        return batch.answer(batch_at(table), num_rows, is_answered, allocations, holds, until_us)
 
-    options: dict[str, Any] = {"error_model": "numpy", "nogil": True}
-    try:
-        entry: Any = numba.njit(cache=True, **options)(run_on)
-    except RuntimeError:  # no directory that can be written to
-        entry = numba.njit(**options)(run_on)
-    with showing_progress():
-        entry.compile((numba.int64,))
-    result: Callable[[int], int] = entry
-    return result
+    return _Entries(run_many, count_rows, fill, answer)
 
 
-run_on = _kept(_digest_of_sources())
-"""``loop.run_on`` of the world whose table is at an address."""
+run_many, count_rows, fill, answer = _kept(_digest_of_sources())
+"""Those of ``batch``, of the batch whose table is at an address."""
+
+
+def make_ready() -> None:
+    """Compile what every simulation needs, or find it on disk."""
+    run_many(np.zeros(0, np.int64), np.zeros(0, np.int64))

@@ -8,6 +8,7 @@ import numpy as np
 
 from sim.cluster import Cluster
 from sim.fast_engine.layout import ARRIVAL, CHANGE, HISTORY, HISTORY_OPERATOR, NONE, World
+from sim.fast_engine.shared import Shared
 from sim.history import History
 from sim.outages import Change, changes
 from sim.workload import CompiledPlan
@@ -37,6 +38,7 @@ class Intake:
         cluster: Cluster,
         seed: int,
         history: History,
+        shared: Shared,
     ) -> None:
         self._plans = plans
         self.queries: dict[int, Query] = {}
@@ -48,6 +50,7 @@ class Intake:
         self._changes: Iterator[Change] = iter(changes(cluster, seed))
         self._next_change = next(self._changes, None)
         self._num_handed = 0
+        self._shared = shared
 
     def begin(self, world: World) -> World:
         """The world at the start: executors are there and free, history is what is known."""
@@ -93,8 +96,11 @@ class Intake:
                 template = self._keys[name]
             plan = self._keys[query.plan]
             is_too_large = self._plans[query.plan].is_too_large(query)
+            tenant = self._shared.tenants.index_of(query.tenant)
+            query_class = self._shared.query_classes.index_of(query.query_class)
+            names = plan, template, tenant, query_class
             factors = query.size_factor, query.time_factor
-            rows.append((query.arrival_us, query.query_id, plan, template, is_too_large, *factors))
+            rows.append((query.arrival_us, query.query_id, *names, is_too_large, *factors))
             self._next = next(self._arrivals, None)
         world = self._with_histories(world)
         world.run["next_arrival"], world.run["num_arrivals"] = 0, len(rows)

@@ -69,9 +69,12 @@ CLUSTER = _record(
 )
 """What does not change during a run; ``has_x``: whether bandwidth or budget x is limited."""
 
-ARRIVAL = _record("arrival_us query_id plan template is_too_large", "size_factor time_factor")
+ARRIVAL = _record(
+    "arrival_us query_id plan template tenant query_class is_too_large", "size_factor time_factor"
+)
 """A query that is to arrive, but is not let in if it ``is_too_large``; ``template``: its template's
-history, -1: that of its plan only."""
+history, -1: that of its plan only; ``tenant`` and ``query_class``: indices in lists of names
+(``shared.py``)."""
 
 CHANGE = _record("time_us executor is_joining")
 """An executor that leaves or joins; those of one instant stand together (R13)."""
@@ -120,8 +123,8 @@ OPERATOR_NODE = _record("tasks_on num_running_on held_bytes", "transfer_us")
 QUERY = _record(
     "serial query_id plan template arrival_us start_us base_slot num_operators num_incomplete "
     "num_held num_local_free first_position last_position hold delay_us lost_us isolated_us "
-    "before after times_block times_class num_nodes_on",
-    "time_factor",
+    "before after times_block times_class num_nodes_on tenant query_class",
+    "time_factor size_factor",
 )
 """A query in the system; ``before`` and ``after``: its neighbours in order of arrival.
 

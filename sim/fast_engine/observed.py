@@ -103,6 +103,14 @@ def correction(world: World) -> float:
 
 
 @compiled
+def history_work_order_us(world: World, slot: int, known: int) -> float:
+    """Time of an operator's work order in completed runs, see ``history_of``, µs."""
+    operator = world.operators[slot]
+    past = world.history_operators[world.history[known].first_operator + operator.index]
+    return past.busy_us / past.num_recorded * operator.recorded_per_work_order
+
+
+@compiled
 def work_order_us(world: World, slot: int, size: int) -> float:
     """Time of an operator's work order, by one of the three sources, µs."""
     operator = world.operators[slot]
@@ -112,9 +120,7 @@ def work_order_us(world: World, slot: int, size: int) -> float:
     if size == HISTORY:
         known = history_of(world, operator.query)
         if known != NONE:
-            at = world.history[known].first_operator + operator.index
-            past = world.history_operators[at]
-            return past.busy_us / past.num_recorded * operator.recorded_per_work_order
+            return history_work_order_us(world, slot, known)
         estimate *= correction(world)
     done = num_done(world, slot)
     return observed_busy_us(world, slot) / done if done else estimate

@@ -2,11 +2,13 @@
 
 Passing a tuple of arrays from function to function would take a register or a place on the stack
 for each number that describes each of them, and makes code that takes minutes to compile. So
-compiled code knows a type of its own for the same thing, with the arrays as attributes.
+compiled code knows a type of its own for the same thing, with the arrays as attributes. The same
+serves for other sets of arrays.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numba
@@ -30,18 +32,20 @@ _arrays: Any = arrayobj
 _lower: Any = lower_getattr_generic
 _pack: Any = cgutils.pack_array
 
+Arrays = Mapping[str, tuple[np.dtype, int]]
+"""Types of arrays and their numbers of dimensions, by name."""
 MAX_DIMENSIONS = 2
 COLUMNS = 1 + MAX_DIMENSIONS
 """Of the table: an array's address, and its lengths."""
 
-ARRAY_TYPES: dict[str, Any] = {
-    name: types.Array(numba.from_dtype(dtype), num_dimensions, "C")
-    for name, (dtype, num_dimensions) in layout.ARRAYS.items()
-}
-
 
 def table_of(world: World) -> np.ndarray:
-    """Where the arrays of a world are; it is good while they are kept.
+    """Where the arrays of a world are, see ``table_of_arrays``."""
+    return table_of_arrays(world._asdict(), layout.ARRAYS)
+
+
+def table_of_arrays(arrays: Mapping[str, np.ndarray], expected: Arrays) -> np.ndarray:
+    """Where arrays are, in the order of ``expected``; it is good while they are kept.
 
     Shapes:
         (arrays, 3): address, first and second length.
@@ -50,8 +54,8 @@ def table_of(world: World) -> np.ndarray:
         TypeError: an array is not of the type that compiled code expects.
     """
     rows = []
-    for name, array in zip(World._fields, world, strict=True):
-        dtype, num_dimensions = layout.ARRAYS[name]
+    for name, (dtype, num_dimensions) in expected.items():
+        array = arrays[name]
         is_right = array.dtype == dtype and array.ndim == num_dimensions
         address, is_read_only = array.__array_interface__["data"]
         if not is_right or is_read_only or not array.flags.c_contiguous:
@@ -60,31 +64,38 @@ def table_of(world: World) -> np.ndarray:
     return np.array(rows, np.int64)
 
 
-class WorldType(types.Opaque):
-    """The type of a world in compiled code."""
+class TableType(types.Opaque):
+    """The type in compiled code of a pointer to a table; its attributes are the arrays."""
+
+    def __init__(self, name: str, arrays: Arrays) -> None:
+        super().__init__(name)
+        self.rows = {array_name: row for row, array_name in enumerate(arrays)}
+        self.array_types: dict[str, Any] = {
+            array_name: types.Array(numba.from_dtype(dtype), num_dimensions, "C")
+            for array_name, (dtype, num_dimensions) in arrays.items()
+        }
 
 
-WORLD = WorldType("World")
-register_model(WorldType)(models.OpaqueModel)
+register_model(TableType)(models.OpaqueModel)
 
 
 @infer_getattr
 class _Attributes(AttributeTemplate):
-    key = WorldType
+    key = TableType
 
-    def generic_resolve(self, value: object, attr: str) -> object:  # type: ignore[override]
-        return ARRAY_TYPES.get(attr)
+    def generic_resolve(self, value: TableType, attr: str) -> object:  # type: ignore[override]
+        return value.array_types.get(attr)
 
 
-def _attribute(context: Any, builder: Any, world_type: Any, world: Any, name: str) -> Any:
+def _attribute(context: Any, builder: Any, table_type: TableType, table: Any, name: str) -> Any:
     """An array, from its row of the table."""
-    array_type = ARRAY_TYPES[name]
+    array_type = table_type.array_types[name]
     integer = ir.IntType(64)
-    first = COLUMNS * World._fields.index(name)
-    table = builder.bitcast(world, integer.as_pointer())
+    first = COLUMNS * table_type.rows[name]
+    cells = builder.bitcast(table, integer.as_pointer())
 
     def column(at: int) -> Any:
-        return builder.load(builder.gep(table, [integer(first + at)]))
+        return builder.load(builder.gep(cells, [integer(first + at)]))
 
     array = _arrays.make_array(array_type)(context, builder)
     item_type = context.get_data_type(array_type.dtype)
@@ -104,16 +115,21 @@ def _attribute(context: Any, builder: Any, world_type: Any, world: Any, name: st
     return array._getvalue()
 
 
-_lower(WorldType)(_attribute)
+_lower(TableType)(_attribute)
 
 
-def _world_at(typing_context: Any, address: Any) -> Any:
-    """The world whose table (see ``table_of``) is at an address."""
+def table_at(table_type: TableType) -> Any:
+    """The compiled function from an address of a table to what has its arrays as attributes."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+    def at(typing_context: Any, address: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
 
-    return WORLD(types.int64), generate
+        return table_type(types.int64), generate
+
+    return intrinsic(at)
 
 
-world_at: Any = intrinsic(_world_at)
+WORLD = TableType("World", layout.ARRAYS)
+world_at = table_at(WORLD)
+"""The world whose table (see ``table_of``) is at an address."""

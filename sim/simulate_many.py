@@ -1,0 +1,123 @@
+"""Run many simulations under a scheduler, from start to end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Protocol, runtime_checkable
+
+from sim.batch_schedule import BatchSchedule
+from sim.batch_view import BatchView
+from sim.cluster import Cluster, preset
+from sim.engines import EngineMaker, EngineName, engine_name
+from sim.errors import InvalidSchedule, SchedulerError
+from sim.history import History
+from sim.registry import Scheduler, make_scheduler, scheduler_name
+from sim.result import Result
+from sim.schedulers.compiled_rule import compiled_rule_of
+from sim.simulate import blame, simulate
+from sim.simulations import Simulations, paired_with_seeds
+from traces import Trace, TraceStream
+
+
+@runtime_checkable
+class BatchScheduler(Protocol):
+    """A scheduler that can be asked for many simulations at once."""
+
+    def decide_many(self, view: BatchView) -> BatchSchedule:
+        """Answer the scheduling events of all simulations of the view."""
+        ...
+
+
+def simulate_many(
+    traces: Trace | TraceStream | Sequence[Trace | TraceStream],
+    scheduler: str | Scheduler,
+    *,
+    cluster: Cluster | str | None = None,
+    seeds: Sequence[int] = (0,),
+    history: History | bool = True,
+    record_events: bool = False,
+    keep_records: bool = True,
+    engine: EngineName | None = None,
+) -> list[Result]:
+    """Replay traces on ``cluster`` under ``scheduler``, once per seed.
+
+    The results are those of ``simulate``, one by one. A scheduler with a method ``decide_many`` is
+    asked for all of them at once, if the engine is the fast one; its ``decide`` must answer alike.
+    Other runs follow each other.
+
+    Args:
+        traces: what to run: one for all, or one for each seed.
+        scheduler: a name with parameters or an object. Named ones are made for each run with its
+            seed, those with ``decide_many`` once, with the first seed.
+        cluster: a cluster or a preset's name; default: one node, 8 executors, no overheads.
+        seeds: one for each run.
+        history: completed runs for each to start with; True starts with none, False hides history.
+        record_events: whether to keep the event logs.
+        keep_records: whether the results have one record per query.
+        engine: see ``Simulation``; the results are the same.
+
+    Raises:
+        InvalidSchedule, Stalled, UnknownScheduler, SchedulerError: see ``simulate``.
+        ValueError: there are no seeds, or not as many traces as seeds.
+    """
+    paired = paired_with_seeds(traces, seeds)
+    cluster = preset(cluster) if isinstance(cluster, str) else cluster or Cluster()
+    maker: EngineName | EngineMaker = engine_name(engine)
+    if maker == "fast":
+        policy = (
+            make_scheduler(scheduler, seed=paired[0][1])
+            if isinstance(scheduler, str)
+            else scheduler
+        )
+        if isinstance(policy, BatchScheduler) and compiled_rule_of(policy) is None:
+            batch = Simulations(
+                traces,
+                cluster,
+                seeds,
+                history=history,
+                record_events=record_events,
+                keep_records=keep_records,
+            )
+            return _ask(batch, policy, scheduler_name(scheduler))
+        maker = _sharing(cluster)
+    return [
+        simulate(
+            trace,
+            scheduler,
+            cluster=cluster,
+            seed=seed,
+            history=history,
+            record_events=record_events,
+            keep_records=keep_records,
+            engine=maker,
+        )
+        for trace, seed in paired
+    ]
+
+
+def _sharing(cluster: Cluster) -> EngineMaker:
+    """What makes fast engines that prepare the plans of their traces once."""
+    from sim.fast_engine.engine import FastEngine  # numba is optional
+    from sim.fast_engine.shared import Shared
+
+    return partial(FastEngine, shared=Shared(cluster))
+
+
+def _ask(batch: Simulations, policy: BatchScheduler, name: str) -> list[Result]:
+    """Run to the end, asking ``policy`` for all that await an answer."""
+    schedule_s = 0.0
+    started = time.perf_counter()
+    while (view := batch.next_events()) is not None:
+        before = time.perf_counter()
+        try:
+            schedule = policy.decide_many(view)
+        except (Exception, SystemExit) as error:
+            raise SchedulerError(blame(name, error)) from error
+        schedule_s += time.perf_counter() - before
+        try:
+            batch.apply(schedule)
+        except InvalidSchedule as error:
+            raise InvalidSchedule(f"scheduler {name!r}: {error}") from error
+    return batch.results(name, schedule_s, time.perf_counter() - started)
