@@ -79,11 +79,11 @@ $(VENV)/created:
 	touch $@
 
 $(VENV)/installed: $(VENV)/created pyproject.toml constraints.txt
-	$(INSTALL) .
+	$(INSTALL) .[fast]
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(INSTALL) .[dev,capture]
+	$(INSTALL) .[dev,capture,fast]
 	touch $@
 
 $(VENV)/installed-spark: $(VENV)/installed-dev

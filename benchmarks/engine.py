@@ -1,22 +1,26 @@
-"""How fast the simulator is: work orders per second, growth, memory, against a bare heap.
+"""How fast the engines are: work orders per second, growth, memory, start-up, a parameter sweep.
 
-Run with ``make bench``. Each figure is the median of several runs in one process; machines differ
-and vary, so compare the ratios.
+Run with ``make bench``. Each figure is the median of several runs in one process, those of the two
+engines in turn; machines differ and vary, so compare the ratios.
 """
 
 from __future__ import annotations
 
 import heapq
-import resource
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
 import sim
+from sim.engines import EngineName, ready_engine
+from sim.registry import Scheduler
+from sim.schedulers.fair import Fair
+from sim.schedulers.fifo import Fifo
 from traces import Edge, Operator, Plan, Query, Trace
 
 REPEATS = 5
@@ -65,14 +69,25 @@ def _plan(name: str, generator: np.random.Generator, kinds: Sequence[str]) -> Pl
     return Plan(name=name, operators=operators, edges=EDGES[len(kinds)])
 
 
-def work_orders_per_s(trace: Trace, scheduler: str, cluster: sim.Cluster) -> float:
-    """Median over repeats."""
+class AskedFifo(Fifo):
+    """The same rule without its compiled twin: a scheduler in Python."""
 
-    def once() -> float:
-        summary = sim.simulate(trace, scheduler, cluster=cluster).summary()
-        return summary["num_work_orders"] / summary["wall_s"]
 
-    return statistics.median(once() for _ in range(REPEATS))
+class AskedFair(Fair):
+    """Likewise."""
+
+
+def rates(
+    trace: Trace, scheduler: str | Callable[[], Scheduler], cluster: sim.Cluster
+) -> dict[EngineName, float]:
+    """Work orders per second by engine, medians over repeats."""
+    found: dict[EngineName, list[float]] = {"simpy": [], "fast": []}
+    for _ in range(REPEATS):
+        for engine, values in found.items():
+            made = scheduler if isinstance(scheduler, str) else scheduler()
+            summary = sim.simulate(trace, made, cluster=cluster, engine=engine).summary()
+            values.append(summary["num_work_orders"] / summary["wall_s"])
+    return {engine: statistics.median(values) for engine, values in found.items()}
 
 
 def side_by_side_ratio(trace: Trace, scheduler: str, cluster: sim.Cluster, count: int) -> float:
@@ -160,59 +175,119 @@ def heap_per_s(num_events: int = 200_000) -> float:
     return statistics.median(once() for _ in range(REPEATS))
 
 
-def growth(num_queries: int) -> None:
+def growth(num_queries: int, engine: EngineName) -> None:
     """One large run in this process; prints work orders, seconds and peak memory in MB."""
-    summary = sim.simulate(synthetic(num_queries, TWO), "fifo", cluster=PLAIN).summary()
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(int(summary["num_work_orders"]), summary["wall_s"], peak_mb)
+    trace = synthetic(num_queries, TWO)
+    sim.simulate(synthetic(1, TWO), "fifo", cluster=PLAIN, engine=engine)  # loads the engine
+    summary = sim.simulate(trace, "fifo", cluster=PLAIN, engine=engine).summary()
+    print(int(summary["num_work_orders"]), summary["wall_s"], peak_mb())
 
 
-def main() -> None:
-    """Print all figures."""
+def peak_mb() -> float:
+    """Peak memory of this process (Linux), without that of the one that started it."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+def start_up() -> None:
+    """Loads the fast engine in this process; prints the seconds for numba, and for the engine."""
+    started = time.perf_counter()
+    import numba  # noqa: F401
+
+    before = time.perf_counter()
+    ready_engine("fast")
+    print(before - started, time.perf_counter() - before)
+
+
+def show_rates() -> None:
+    """Both engines side by side."""
     heap = heap_per_s()
-    print(f"bare heapq loop             {heap / 1e6:6.2f} M events/s")
+    print(f"bare heapq loop {heap / 1e6:.2f} M events/s\n")
+    print(f"{'million work orders a second':32} {'simpy':>7} {'fast':>7} {'ratio':>7}")
     for name, scheduler, kinds, cluster in (
         ("fifo, 2 stages of 250", "fifo", TWO, PLAIN),
         ("fair, 2 stages of 250", "fair", TWO, PLAIN),
+        ("srpt, 2 stages of 250", "srpt", TWO, PLAIN),
+        ("priced, 2 stages of 250", "priced", TWO, PLAIN),
         ("fifo, 4 stages of 125", "fifo", FOUR, PLAIN),
         ("fair, 4 stages of 125", "fair", FOUR, PLAIN),
         ("fifo, all of R9, 4 nodes", "fifo", FULL, WAREHOUSE),
         ("fair, all of R9, 4 nodes", "fair", FULL, WAREHOUSE),
+        ("fifo in Python, 2 stages", AskedFifo, TWO, PLAIN),
+        ("fair in Python, 2 stages", AskedFair, TWO, PLAIN),
+        ("fair in Python, all of R9", AskedFair, FULL, WAREHOUSE),
     ):
-        rate = work_orders_per_s(synthetic(200, kinds), scheduler, cluster)
-        print(f"{name:27} {rate / 1e6:6.2f} M work orders/s, {rate / heap:.2f} x heapq")
+        found = rates(synthetic(200, kinds), scheduler, cluster)
+        simpy, fast = found["simpy"] / 1e6, found["fast"] / 1e6
+        print(f"{name:32} {simpy:7.2f} {fast:7.2f} {fast / simpy:6.1f} ×")
+
+
+def show_side_by_side() -> None:
+    """Many simulations stepped together."""
     ratio = side_by_side_ratio(synthetic(200, TWO), "fifo", PLAIN, 64)
-    print(f"64 simulations in one call: {ratio:.2f} x the rate of one")
+    print(f"64 simulations in one call: {ratio:.2f} × the rate of one")
     for count in (1, 16, 64):
         print(f"{count:2} simulations side by side: {decision_us(count):.0f} µs per decision")
-    small = _growth_in_a_process(200)
-    large = _growth_in_a_process(8_000)
-    ratio = (large[1] / large[0]) / (small[1] / small[0])
-    sizes = f"{large[0] / 1e6:.1f} M work orders, {small[0] / 1e6:.1f} M"
-    print(f"time per work order, {sizes}: {ratio:.2f} x")
-    print(f"peak memory {large[2]:.0f} MB")
 
 
-def _growth_in_a_process(num_queries: int) -> tuple[float, float, float]:
-    runs = [
-        tuple(
-            map(
-                float,
-                subprocess.run(
-                    [sys.executable, __file__, str(num_queries)],
-                    check=True,
-                    capture_output=True,
-                    text=True,
-                ).stdout.split(),
-            )
+def show_growth(sizes: Sequence[int], engine: EngineName) -> None:
+    """Time per work order and memory, by size."""
+    first = None
+    for num_queries in sizes:
+        runs = [_in_a_process("growth", str(num_queries), engine) for _ in range(3)]
+        work_orders, seconds, peak = sorted(runs, key=lambda run: run[1])[1]
+        per_work_order = seconds / work_orders
+        first = first or per_work_order
+        print(
+            f"{engine}: {work_orders / 1e6:5.1f} M work orders, {per_work_order * 1e9:6.0f} ns "
+            f"each, {per_work_order / first:.2f} × the first, peak memory {peak:.0f} MB"
         )
-        for _ in range(3)
-    ]
-    return sorted(runs, key=lambda run: run[1])[1]  # type: ignore[return-value]
+
+
+def show_start_up() -> None:
+    """Of a process that finds the compiled engine on disk."""
+    runs = [_in_a_process("start-up") for _ in range(REPEATS)]
+    numba_s, engine_s = (statistics.median(column) for column in zip(*runs, strict=True))
+    print(f"start-up: numba {numba_s:.2f} s, then the fast engine {engine_s:.2f} s")
+
+
+def show_sweep() -> None:
+    """A sweep as a user runs it: 40 settings × 20 seeds × 200 queries."""
+    shares = ",".join(map(str, (0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.5, 3, 4)))
+    grid = f"size=estimate,history+share={shares}+memory=ignore,gate"
+    command = f"lsched tune tpch --scheduler srpt --grid {grid} --seeds 1000-1019 --load 0.7"
+    started = time.perf_counter()
+    program = Path(sys.executable).with_name("lsched")
+    subprocess.run([program, *command.split()[1:]], check=True, capture_output=True)
+    print(f"{command}: {time.perf_counter() - started:.0f} s")
+
+
+def main() -> None:
+    """Print all figures."""
+    ready_engine("fast")
+    show_rates()
+    print()
+    show_growth((200, 8_000), "simpy")
+    show_growth((200, 10_000, 100_000), "fast")
+    print()
+    show_start_up()
+    show_sweep()
+    print()
+    show_side_by_side()
+
+
+def _in_a_process(*arguments: str) -> tuple[float, ...]:
+    program = [sys.executable, __file__, *arguments]
+    shown = subprocess.run(program, check=True, capture_output=True, text=True).stdout
+    return tuple(map(float, shown.split()))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        growth(int(sys.argv[1]))
-    else:
-        main()
+    match sys.argv[1:]:
+        case ["growth", num_queries, "simpy" | "fast" as engine]:
+            growth(int(num_queries), engine)
+        case ["start-up"]:
+            start_up()
+        case _:
+            main()

@@ -19,6 +19,7 @@ import sim
 import traces
 from lsched.report import RECORD_FIELDS, csv_rows, record_row
 from sim import QueryRecord
+from sim.engines import ready_engine
 from traces import Operator, Plan, Query, TraceStream
 from traces.output import atomic_file
 
@@ -54,6 +55,7 @@ def main(num_queries: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "long.jsonl.gz"
         traces.write(stream(num_queries), path)
+        ready_engine()
         started_s = time.monotonic()
         with atomic_file(Path(folder) / "queries.csv") as out, csv_rows(RECORD_FIELDS, out) as row:
             done = 0

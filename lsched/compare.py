@@ -17,6 +17,7 @@ from lsched.specs import check_schedulers, check_seeds, parse_cluster
 from lsched.statistics import Ratio, paired_ratio
 from sim import PRESETS, Cluster, LowerBounds, make_scheduler
 from sim.bounds import METHODS, Method
+from sim.engines import EngineName, ready_engine
 from sim.totals import percentile_figures
 from traces import Trace, load
 from traces.errors import did_you_mean
@@ -185,6 +186,7 @@ def compare(
     arrivals: Arrivals | Sequence[Arrivals] = Arrivals(),  # noqa: B008  # immutable
     seeds: int | Iterable[int] = 10,
     history: bool = True,
+    engine: EngineName | None = None,
     reference: str | None = None,
     bounds: Method = "fast",
     workers: int = 1,
@@ -207,6 +209,7 @@ def compare(
         arrivals: how queries arrive; several kinds are several cases.
         seeds: a count (from 0) or the seeds.
         history: whether schedulers see completed runs.
+        engine: see ``Simulation``; the results are the same.
         reference: the scheduler that ratios refer to; default ``fair`` if it is there, else the
             first.
         bounds: how lower bounds are worked out, see ``sim.lower_bounds``.
@@ -232,7 +235,11 @@ def compare(
     clairvoyant = {
         name: bool(getattr(make_scheduler(name), "is_clairvoyant", False)) for name in names
     }
-    setting = Setting(tuple(loaded), resolved, history)
+    try:
+        ready = ready_engine(engine)
+    except ValueError as error:
+        raise OptionError(str(error)) from None
+    setting = Setting(tuple(loaded), resolved, history, ready)
     jobs = [
         Job(trace, kind, name, seed, bounds if name == reference else None)
         for trace in range(len(loaded))

@@ -25,6 +25,7 @@ from sim import (
     simulate,
 )
 from sim.bounds import Method
+from sim.engines import EngineName
 from traces import Trace, TraceError
 
 RUN_ERRORS = (
@@ -80,6 +81,7 @@ class Setting:
     traces: tuple[Trace, ...]
     cluster: Cluster
     has_history: bool = True
+    engine: EngineName | None = None
 
 
 def run_all(
@@ -133,6 +135,7 @@ def simulate_job(setting: Setting, job: Job, *, record_events: bool = False) -> 
             cluster=setting.cluster,
             seed=job.seed,
             history=setting.has_history,
+            engine=setting.engine,
             record_events=record_events,
         )
 

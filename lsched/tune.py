@@ -18,6 +18,7 @@ from lsched.errors import OptionError, WorkerError, missing_runs
 from lsched.runner import Progress
 from lsched.specs import check_schedulers, grid_specs
 from sim import Cluster, make_scheduler
+from sim.engines import EngineName
 from sim.registry import split_text
 from traces import Trace, part_seeds
 from traces.errors import did_you_mean
@@ -95,6 +96,7 @@ def tune(
     seeds: int | Iterable[int] = TRAINING_SEEDS,
     objective: str = "mean_latency_s",
     history: bool = True,
+    engine: EngineName | None = None,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> Tuning:
@@ -114,6 +116,7 @@ def tune(
         seeds: training seeds.
         objective: one of ``OBJECTIVES``, minimised.
         history: whether schedulers see completed runs.
+        engine: see ``Simulation``; the results are the same.
         workers: processes.
         progress: called after each run.
 
@@ -146,6 +149,7 @@ def tune(
         arrivals=arrivals,
         seeds=seeds,
         history=history,
+        engine=engine,
         reference=scheduler,
         workers=workers,
         progress=progress,

@@ -125,13 +125,16 @@ class Engine(ABC):
             until_us: when to ask again at the latest.
         """
 
-    def run_with(self, rule: CompiledRule) -> bool:
-        """Run to the end under a compiled rule; False if this engine cannot.
+    def run_with(self, rule: CompiledRule) -> float | None:
+        """Run to the end under a compiled rule; None if this engine cannot.
+
+        Returns:
+            Seconds that its decisions took.
 
         Raises:
             Stalled: queries are left that nothing will ever run.
         """
-        return False
+        return None
 
     @abstractmethod
     def members(self, root: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import warnings
@@ -72,6 +73,20 @@ def engine_name(name: str | None) -> EngineName:
             return known
     hint = did_you_mean(name, ENGINES)
     raise ValueError(f"engine is {name!r}, expected {' or '.join(ENGINES)}{hint}")
+
+
+def ready_engine(name: EngineName | None = None) -> EngineName:
+    """``engine_name``, and that engine is loaded; the first time that compiles it (a minute).
+
+    Call it before worker processes begin, or each of them compiles.
+
+    Raises:
+        ValueError: as for ``engine_name``.
+    """
+    resolved = engine_name(name)
+    if resolved == "fast":
+        importlib.import_module("sim.fast_engine.engine")
+    return resolved
 
 
 @cache

@@ -84,9 +84,17 @@ class History:
         self.estimated_work_us += estimated_work_us
 
     def check(self, num_operators: Mapping[str, int]) -> None:
-        """Raise ValueError where a plan here has another number of operators than given by name."""
+        """Raise ValueError where a plan never completed, or has other operators than it should.
+
+        ``num_operators``: how many, by the plan's name.
+        """
         for key, known in self.plans.items():
             name = key if isinstance(key, str) else key[0]
+            if known.num_completed < 1:
+                raise ValueError(
+                    f"the history of plan {name!r} has {known.num_completed} completed runs, "
+                    "expected 1 or more"
+                )
             if name in num_operators and len(known.busy_us) != num_operators[name]:
                 raise ValueError(
                     f"the history of plan {name!r} has {len(known.busy_us)} operators, the trace's "

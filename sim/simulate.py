@@ -63,9 +63,9 @@ def simulate(
         keep_records=keep_records,
         engine=engine,
     )
-    schedule_s = 0.0
     started = time.perf_counter()
-    if not simulation.run_compiled(policy):
+    schedule_s = simulation.run_compiled(policy)
+    if schedule_s is None:
         schedule_s = _ask(simulation, policy, name)
     return simulation.result(name, schedule_s, time.perf_counter() - started)
 

@@ -127,17 +127,17 @@ class Simulation:
         self._is_awaiting = False
         self.engine.set_schedule(entries, holds, until_us)
 
-    def run_compiled(self, scheduler: object) -> bool:
+    def run_compiled(self, scheduler: object) -> float | None:
         """Run to the end without asking ``scheduler``, where its decisions are compiled.
 
         Returns:
-            Whether they are; if not, nothing has happened.
+            Seconds that its decisions took; None if they are not compiled: nothing has happened.
 
         Raises:
             Stalled: queries are left that nothing will ever run.
         """
         rule = compiled_rule_of(scheduler)
-        return rule is not None and self.engine.run_with(rule)
+        return None if rule is None else self.engine.run_with(rule)
 
     def result(self, scheduler: str, schedule_s: float = 0.0, wall_s: float = 0.0) -> Result:
         """What the run has left so far.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, settings
 
+from sim.engines import is_fast_installed, ready_engine
+
 settings.register_profile(
     "repeatable",
     deadline=None,
@@ -22,6 +24,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="rewrite the files in tests/golden with what the code does now",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile once, not once in each of several processes."""
+    if config.getoption("numprocesses", None) and is_fast_installed():
+        ready_engine("fast")
 
 
 @pytest.fixture

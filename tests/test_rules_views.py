@@ -9,7 +9,7 @@ import pytest
 from builders import give, in_order, op, plan, query_view, run, script, trace
 
 import sim
-from sim import ClairvoyantView, Cluster, ClusterView, History, Simulation
+from sim import ClairvoyantView, Cluster, ClusterView, History, PlanHistory, Simulation
 from traces import Query, Trace, Wave
 
 
@@ -365,3 +365,9 @@ def test_slowdown_is_against_the_longest_chain_or_the_work_per_executor(
     record = run(trace(the_plan), one_at_a_time, executors_per_node=num_executors).records[0]
     assert record.isolated_s == pytest.approx(expected * 1e-6)
     assert record.slowdown == pytest.approx(210 / expected)
+
+
+def test_a_history_without_runs_is_refused() -> None:
+    history = History({"plan": PlanHistory(0, [0.0], [1])})
+    with pytest.raises(ValueError, match="plan 'plan' has 0 completed runs, expected 1 or more"):
+        Simulation(trace(plan(op(1))), Cluster(), history=history)

@@ -14,11 +14,13 @@ from lsched.commands.options import (
     NO_ARRIVAL_OPTIONS,
     ArrivalGroup,
     ClusterText,
+    EngineOption,
     OnOff,
     OptionalPath,
     OptionalText,
     SeedsText,
     WholeNumber,
+    chosen_engine,
 )
 from lsched.compare import Comparison, compare
 from lsched.errors import OptionError
@@ -56,6 +58,9 @@ class Options:
 
     history: OnOff = "on"
     """Whether schedulers see completed runs of a plan."""
+
+    engine: EngineOption = "auto"
+    """What simulates: fast where numba is installed, else simpy. Their results are equal."""
 
     bounds: Method = "fast"
     """How the limit on the mean latency is worked out: fast, or lp for a tighter one."""
@@ -107,6 +112,7 @@ def _compare_and_write(options: Options, out: Path) -> Comparison:
 def _compare(options: Options) -> Comparison:
     if not options.traces:
         raise OptionError("no trace given (see lsched compare --help)")
+    engine = chosen_engine(options.engine)
     with progress_bar("simulating") as progress:
         return compare(
             options.traces,
@@ -115,6 +121,7 @@ def _compare(options: Options) -> Comparison:
             arrivals=options.arrivals.all_arrivals(options.loads),
             seeds=parse_seeds(options.seeds),
             history=options.history == "on",
+            engine=engine,
             reference=options.reference,
             bounds=options.bounds,
             workers=options.workers,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 from lsched.arrivals import NUM_QUERIES, Arrivals
 from lsched.errors import OptionError
 from lsched.specs import parse_numbers
+from sim.engines import HOW_TO_GET_FAST, EngineName, is_fast_installed, ready_engine
 from traces import Part, SplitBy
 
 
@@ -45,6 +47,7 @@ OptionalCount = Annotated[int | None, _value("COUNT", int, "a whole number")]
 OptionalText = Annotated[str | None, _value("TEXT", str, "a text")]
 OptionalPath = Annotated[Path | None, _value("PATH", Path, "a path")]
 OnOff = Literal["on", "off"]
+EngineOption = Literal["auto", "fast", "simpy"]
 ClusterText = Annotated[
     str,
     tyro.conf.arg(
@@ -133,3 +136,19 @@ class ArrivalOptions:
 NO_ARRIVAL_OPTIONS = ArrivalOptions()
 ArrivalGroup = Annotated[ArrivalOptions, tyro.conf.arg(name="")]
 """The options above without a prefix, under a heading of their own."""
+
+
+def chosen_engine(option: EngineOption) -> EngineName:
+    """The engine of an option, ready to run.
+
+    Raises:
+        OptionError: it is not installed.
+    """
+    name: EngineName | None = None if option == "auto" else option
+    if name is None and not is_fast_installed():
+        print(f"lsched: {HOW_TO_GET_FAST}", file=sys.stderr)
+        name = "simpy"
+    try:
+        return ready_engine(name)
+    except ValueError as error:
+        raise OptionError(str(error)) from None

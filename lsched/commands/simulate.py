@@ -10,10 +10,12 @@ from lsched.commands.options import (
     NO_ARRIVAL_OPTIONS,
     ArrivalGroup,
     ClusterText,
+    EngineOption,
     OnOff,
     OptionalPath,
     TraceText,
     WholeNumber,
+    chosen_engine,
 )
 from lsched.output import check_output_files
 from lsched.report import RECORD_FIELDS, csv_rows, put_csv, put_json, record_row
@@ -48,6 +50,9 @@ class Options:
 
     history: OnOff = "on"
     """Whether schedulers see completed runs of a plan."""
+
+    engine: EngineOption = "auto"
+    """What simulates: fast where numba is installed, else simpy. Their results are equal."""
 
     json: OptionalPath = None
     """File for the figures."""
@@ -110,6 +115,7 @@ def _simulate(
     options: Options, trace: Trace | TraceStream, cluster: Cluster, seed: int, files: ExitStack
 ) -> Result:
     """The run; rows of queries are written as they complete."""
+    engine = chosen_engine(options.engine)
     with ExitStack() as running:
         progress = running.enter_context(progress_bar("simulating"))
         write_row = None
@@ -132,6 +138,7 @@ def _simulate(
                 cluster=cluster,
                 seed=seed,
                 history=options.history == "on",
+                engine=engine,
                 record_events=options.events is not None or options.gantt is not None,
                 on_record=note,
                 keep_records=options.gantt is not None,

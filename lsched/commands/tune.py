@@ -14,12 +14,14 @@ from lsched.commands.options import (
     NO_ARRIVAL_OPTIONS,
     ArrivalGroup,
     ClusterText,
+    EngineOption,
     OnOff,
     OptionalPath,
     OptionalText,
     SeedsText,
     TraceText,
     WholeNumber,
+    chosen_engine,
 )
 from lsched.errors import missing_runs
 from lsched.output import check_output_files
@@ -59,6 +61,9 @@ class Options:
     history: OnOff = "on"
     """Whether schedulers see completed runs of a plan."""
 
+    engine: EngineOption = "auto"
+    """What simulates: fast where numba is installed, else simpy. Their results are equal."""
+
     out: OptionalPath = None
     """File for all candidates, as JSON."""
 
@@ -72,6 +77,7 @@ def run(options: Options) -> None:
     """Do what the options say."""
     if options.out is not None:
         check_output_files(options.out)
+    engine = chosen_engine(options.engine)
     with progress_bar("tuning") as progress:
         tuning = tune(
             options.trace,
@@ -82,6 +88,7 @@ def run(options: Options) -> None:
             seeds=parse_seeds(options.seeds),
             objective=options.objective,
             history=options.history == "on",
+            engine=engine,
             workers=options.workers,
             progress=progress,
         )

@@ -19,6 +19,14 @@ _INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 """Without the code for calls from Python, which takes longer to compile than most functions."""
 
 
+_functions: list[str] = []
+
+
+def num_compiled_functions() -> int:
+    """How many functions compiled code has, about: some may never be called."""
+    return len(_functions)
+
+
 def compiled(function: Function) -> Function:
     """A function that compiled code calls and that makes no arrays.
 
@@ -48,6 +56,7 @@ def _inner(function: Function, has_arrays: bool) -> Function:
         return template_of(tuple(map(types.unliteral, arguments)), named)
 
     dispatcher.get_call_template = get_call_template
+    _functions.append(function.__name__)
     result: Function = dispatcher
     return result
 

@@ -14,11 +14,12 @@ from sim.engine import Engine, OnRecord
 from sim.events import Event
 from sim.fast_engine import loop
 from sim.fast_engine.batch import GO_ON
+from sim.fast_engine.clock import CLOCKS_PER_S
 from sim.fast_engine.columns import FastColumns
 from sim.fast_engine.entry import run_many
 from sim.fast_engine.grow import empty_world, grown, with_more_room
 from sim.fast_engine.intake import Intake
-from sim.fast_engine.layout import NEVER, World
+from sim.fast_engine.layout import ENTRY, NEVER, RUN, World
 from sim.fast_engine.log import KINDS
 from sim.fast_engine.rules import set_rule
 from sim.fast_engine.shared import Shared
@@ -38,6 +39,8 @@ from sim.stalled import (
 )
 from traces import Query, Trace, TraceStream
 
+PLACE = {name: place for place, name in enumerate(RUN.names or ())}
+"""Of a counter in the record of the run."""
 REASONS = {
     loop.NOBODY_THERE: NOBODY_THERE,
     loop.NOTHING_SCHEDULED: NOTHING_SCHEDULED,
@@ -88,6 +91,9 @@ class FastEngine(Engine):
     def world(self, world: World) -> None:
         self._world, self._table = world, table_of(world)
         self._addresses[0] = self._table.ctypes.data
+        self._run = world.run.view(np.int64)
+        self._entry_rows = world.entries.view(np.int64).reshape(-1, len(ENTRY.names or ()))
+        self._look()
 
     def keep_address_in(self, cell: np.ndarray) -> None:
         """Write the address of its table there, now and whenever it changes.
@@ -102,21 +108,6 @@ class FastEngine(Engine):
     def state(self) -> FastColumns:
         """Columns of the queries in the system."""
         return self._state
-
-    @property
-    def now_us(self) -> int:  # type: ignore[override]
-        """The current instant."""
-        return self.counter("now_us")
-
-    @property
-    def num_schedules(self) -> int:  # type: ignore[override]
-        """Scheduling events so far."""
-        return self.counter("num_schedules")
-
-    @property
-    def executor_time_us(self) -> int:  # type: ignore[override]
-        """Executor time from the first arrival to the last completion so far."""
-        return self.counter("executor_time_us")
 
     @property
     def num_executors(self) -> int:
@@ -144,8 +135,19 @@ class FastEngine(Engine):
         return self.counter("peak_memory_bytes")
 
     def counter(self, name: str) -> int:
-        """A counter of the run, see ``layout.RUN``."""
-        return int(self.world.run[name][0])
+        """A counter of the run, see ``layout.RUN``, as it was when the compiled code returned."""
+        return self._counters[PLACE[name]]
+
+    def _look(self) -> None:
+        """Read the counters."""
+        self._counters: list[int] = self._run.tolist()
+        self.now_us = self.counter("now_us")
+        self.num_schedules = self.counter("num_schedules")
+        self.executor_time_us = self.counter("executor_time_us")
+
+    def _set(self, name: str, value: int) -> None:
+        place = PLACE[name]
+        self._run[place] = self._counters[place] = value
 
     def advance(self) -> bool:
         """Run to the next scheduling event; False when every query has completed."""
@@ -164,15 +166,16 @@ class FastEngine(Engine):
     def read(self) -> None:
         """Take over what compiled code has done: events, completed queries, arrivals."""
         self._state.forget()
+        self._look()
         self._read_log()
         self._read_completed()
         self._see_arrivals()
 
-    def run_with(self, rule: CompiledRule) -> bool:
-        """Run to the end under a compiled rule."""
+    def run_with(self, rule: CompiledRule) -> float:
+        """Run to the end under a compiled rule; seconds that its decisions took."""
         set_rule(self.world.rule, rule)
         self.advance()
-        return True
+        return self.counter("schedule_clocks") / CLOCKS_PER_S
 
     def set_schedule(
         self, entries: Sequence[Entry], holds: dict[int, int], until_us: int | None
@@ -180,14 +183,13 @@ class FastEngine(Engine):
         """Answer the scheduling event."""
         count = len(entries)
         self.make_room_for(count)
-        run, rows = self.world.run, self.world.entries.view(np.int64).reshape(-1, 5)
         flat = np.fromiter(itertools.chain.from_iterable(entries), np.int64, 4 * count)
-        rows[:count, :4] = flat.reshape(-1, 4)
-        run["num_entries"] = count
-        run["has_holds"] = bool(holds)
+        self._entry_rows[:count, :4] = flat.reshape(-1, 4)
+        self._set("num_entries", count)
+        self._set("has_holds", bool(holds))
         for slot, num_executors in holds.items():
             self.world.queries["hold"][slot] = num_executors
-        run["timer_us"] = NEVER if until_us is None else until_us
+        self._set("timer_us", NEVER if until_us is None else until_us)
 
     def make_room_for(self, num_entries: int) -> None:
         """For a schedule of so many allocations."""
@@ -234,6 +236,7 @@ class FastEngine(Engine):
 
     def serve(self) -> None:
         """Read what is full, refill what is empty, make larger what is too small."""
+        self._look()
         self._read_log()
         self._read_completed()
         self.world = self._intake.refill(self.world)
@@ -248,7 +251,7 @@ class FastEngine(Engine):
             return
         for time_us, kind, *rest in self.world.log[:count].tolist():
             self.events.append(Event(time_us, KINDS[kind], *rest))
-        self.world.run["num_log"] = 0
+        self._set("num_log", 0)
 
     def _read_completed(self) -> None:
         """Records of queries that have completed, and what history has learnt from them."""
@@ -268,7 +271,7 @@ class FastEngine(Engine):
                     query, start_us, completion_us, isolated_us, busy_us, delay_us, lost_us, size
                 )
             )
-        self.world.run["num_completed"] = 0
+        self._set("num_completed", 0)
         if self.history.is_enabled:
             self._read_history(keys)
 
@@ -286,6 +289,8 @@ class FastEngine(Engine):
     def _see_arrivals(self) -> None:
         """Views of the queries that have arrived since the last scheduling event."""
         num_admitted, slot = self.counter("serial"), self.counter("last_active")
+        if num_admitted == self._num_viewed:
+            return
         queries, new = self.world.queries, []
         while slot >= 0 and queries["serial"][slot] >= self._num_viewed:
             new.append(slot)

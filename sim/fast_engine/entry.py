@@ -8,6 +8,7 @@ sources is part of each: numba takes a function's closure into account.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ import sim
 import traces
 from sim.fast_engine import batch
 from sim.fast_engine.batch import batch_at
+from sim.fast_engine.progress_line import showing_progress
 
 
 class _Entries(NamedTuple):
@@ -38,22 +40,17 @@ def _digest_of_sources() -> int:
 
 def _kept(digest: int) -> _Entries:
     """The entries; ``digest`` is in the closure of each."""
-    kept = numba.njit(error_model="numpy", nogil=True, cache=True)
 
-    @kept
     def run_many(addresses: np.ndarray, statuses: np.ndarray) -> int:
         return batch.run_many(addresses, statuses) if digest >= 0 else 0
 
-    @kept
     def count_rows(table: int) -> int:
         return batch.count_rows(batch_at(table)) if digest >= 0 else 0
 
-    @kept
     def fill(table: int, num_rows: int) -> None:
         if digest >= 0:
             batch.fill(batch_at(table), num_rows)
 
-    @kept
     def answer(
         table: int,
         num_rows: int,
@@ -66,7 +63,25 @@ def _kept(digest: int) -> _Entries:
             return 0
         return batch.answer(batch_at(table), num_rows, is_answered, allocations, holds, until_us)
 
-    return _Entries(run_many, count_rows, fill, answer)
+    whole, row, rows = numba.int64, numba.int64[::1], numba.int64[:, ::1]
+    with showing_progress():
+        return _Entries(
+            _compiled(run_many, row, row),
+            _compiled(count_rows, whole),
+            _compiled(fill, whole, whole),
+            _compiled(answer, whole, whole, numba.boolean[::1], rows, rows, row),
+        )
+
+
+def _compiled(function: Callable[..., Any], *types: Any) -> Any:
+    """A function compiled for arguments of these types, or as it was kept."""
+    options: dict[str, Any] = {"error_model": "numpy", "nogil": True}
+    try:
+        entry: Any = numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # no directory that can be written to
+        entry = numba.njit(**options)(function)
+    entry.compile(types)
+    return entry
 
 
 run_many, count_rows, fill, answer = _kept(_digest_of_sources())

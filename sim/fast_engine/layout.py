@@ -85,7 +85,7 @@ RUN = _record(
     "num_entries cursor has_holds num_finished num_going_on num_log num_completed "
     "num_operator_slots num_query_slots free_query_slot num_times "
     "first_returned num_returned memory_bytes peak_memory_bytes fault_slot "
-    "serial lacks",
+    "serial lacks schedule_clocks",
     "observed_work_us estimated_work_us",
 )
 """Counters of the run, a single record.
@@ -177,7 +177,6 @@ class World(NamedTuple):
         is_on: [query slot, node], whether the query has run on the node.
         known: [operator slot, executor ÷ 64], bits of the executors that have worked on a root.
         finished, going_on: executors, in order, at this instant.
-        order, keys: room for rules to sort in.
     """
 
     run: np.ndarray

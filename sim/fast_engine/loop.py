@@ -11,6 +11,7 @@ from sim.fast_engine import log
 from sim.fast_engine.admission import admit, has_room
 from sim.fast_engine.agenda import arm, rearm_first, take_first
 from sim.fast_engine.availability import apply_changes
+from sim.fast_engine.clock import clock
 from sim.fast_engine.compile import compiled
 from sim.fast_engine.completion import complete_query
 from sim.fast_engine.costs import duration_us, vacate
@@ -71,7 +72,9 @@ def run_on(world: World) -> int:
         run.phase = ANSWERED
         if world.rule[0].kind == NO_RULE:
             return EVENT
+        before = clock()
         decide(world)
+        run.schedule_clocks += clock() - before
 
 
 @compiled

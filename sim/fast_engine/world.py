@@ -53,14 +53,15 @@ def table_of_arrays(arrays: Mapping[str, np.ndarray], expected: Arrays) -> np.nd
     Raises:
         TypeError: an array is not of the type that compiled code expects.
     """
-    table = np.ones((len(expected), COLUMNS), np.int64)
-    for row, (name, (dtype, num_dimensions)) in zip(table, expected.items(), strict=True):
+    rows = []
+    for name, (dtype, num_dimensions) in expected.items():
         array = arrays[name]
         is_right = array.dtype == dtype and array.ndim == num_dimensions
-        if not (is_right and array.flags.c_contiguous and array.flags.writeable):
+        address, is_read_only = array.__array_interface__["data"]
+        if not is_right or is_read_only or not array.flags.c_contiguous:
             raise TypeError(f"{name} is {array.dtype} {array.shape}, expected {dtype}")
-        row[0], row[1 : 1 + array.ndim] = array.ctypes.data, array.shape
-    return table
+        rows.append((address, *array.shape, 1)[:COLUMNS])
+    return np.array(rows, np.int64)
 
 
 class TableType(types.Opaque):

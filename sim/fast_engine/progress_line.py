@@ -1,0 +1,50 @@
+"""A line that says what takes so long the first time: compiling."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from numba.core import event
+
+from sim.fast_engine.compile import num_compiled_functions
+
+MESSAGE = "compiling the fast engine, once for this installation"
+
+
+class _Line(event.Listener):
+    """Counts functions that are compiled, on standard error."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self._num_begun = 0
+
+    def on_start(self, event: Any) -> None:
+        """A function is about to be compiled."""
+        if self._num_begun == 0 and not sys.stderr.isatty():
+            print(f"{MESSAGE} (about a minute)", file=sys.stderr, flush=True)
+        self._num_begun += 1
+        if sys.stderr.isatty():
+            total = num_compiled_functions()
+            done = min(self._num_begun, total)
+            print(f"\r{MESSAGE}: {done} of {total} functions", end="", file=sys.stderr, flush=True)
+
+    def on_end(self, event: Any) -> None:
+        """It is compiled."""
+
+    def close(self) -> None:
+        """End the line, if there is one."""
+        if self._num_begun and sys.stderr.isatty():
+            print(f", {time.perf_counter() - self._started:.0f} s", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def showing_progress() -> Iterator[None]:
+    """Show a line while something is compiled here; nothing where it is found on disk."""
+    line = _Line()
+    with event.install_listener("numba:compile", line):
+        yield
+    line.close()
