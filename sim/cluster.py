@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sim.errors import ClusterError
+from sim.formulas import LAST_US
 from sim.outages import Outage
 from traces.errors import did_you_mean
 
 MB = 1024**2
 GB = 1024**3
+MAX_EXECUTORS = 100_000
+MAX_EXECUTOR_TIME_US = 2**62
+"""Of a run; whole numbers of 64 bits hold twice as much."""
 
 OPTIONAL = {
     "move_across_delay_us",
@@ -84,6 +88,11 @@ class Cluster:
             raise ClusterError(f"use_profiles is {self.use_profiles!r}, expected true or false")
         self._check("num_nodes", 1, 10_000)
         self._check("executors_per_node", 1, 10_000)
+        if self.num_executors > MAX_EXECUTORS:
+            raise ClusterError(
+                f"num_nodes × executors_per_node is {self.num_executors:,}, "
+                f"expected at most {MAX_EXECUTORS:,}"
+            )
         if self.release not in ("work-order", "pipeline"):
             raise ClusterError(f"release is {self.release!r}, expected 'work-order' or 'pipeline'")
         for name in ("move_delay_us", "move_across_delay_us", "warm_up_us"):
@@ -131,6 +140,11 @@ class Cluster:
     def num_executors(self) -> int:
         """Executors of all nodes."""
         return self.num_nodes * self.executors_per_node
+
+    @property
+    def end_us(self) -> int:
+        """When the clock ends: executor time fits 62 bits until then (18,000 years for 8), µs."""
+        return min(LAST_US, MAX_EXECUTOR_TIME_US // self.num_executors)
 
     @property
     def is_plain(self) -> bool:

@@ -8,6 +8,10 @@ compiled code would do so anyway.
 from __future__ import annotations
 
 US_PER_S = 1_000_000
+LAST_US = 2**60
+"""No clock goes on for longer (36,000 years), so that no sum of times has more than 64 bits."""
+MAX_ESTIMATED_BYTES = 1e15
+"""Estimates above 1 PB count as that much."""
 MAX_LOSSES = 10_000
 """Lost tasks of a pipeline, with none completed between them, that count as stalled (R13)."""
 MAX_IDLE_EVENTS = 10_000
@@ -66,8 +70,8 @@ def interpolated(at_low: float, at_high: float, gap: int, width: int) -> float:
 
 
 def rounded_us(time_us: float) -> int:
-    """To whole microseconds, at least one."""
-    return max(int(time_us + 0.5), 1)
+    """To whole microseconds, at least one; what takes longer than the clock goes on is cut."""
+    return max(int(time_us + 0.5), 1) if time_us < LAST_US else LAST_US
 
 
 def first_of_share(task: int, count: int, num_tasks: int) -> int:
@@ -76,6 +80,11 @@ def first_of_share(task: int, count: int, num_tasks: int) -> int:
     Those of task i are the ones from here to before the first of task i + 1.
     """
     return task * count // num_tasks
+
+
+def estimated_bytes(recorded_bytes: int, factor: float) -> int:
+    """An estimate at a query's size, cut, because some of what optimizers say is absurd."""
+    return int(min(recorded_bytes * factor, MAX_ESTIMATED_BYTES))
 
 
 def grown_bytes(num_bytes: int, num_done: int, num_tasks: int) -> int:

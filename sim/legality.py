@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sim.engine import Engine
 
 MAX_UNTIL_US = 2**62
-MAX_PIPELINE_DEGREE = 2**31
+MAX_DEGREE = 2**31
 
 
 def checked_entries(
@@ -69,7 +69,7 @@ def _entries(allocations: Iterable[Allocation], engine: Engine) -> list[Entry]:
             if query.belongs_to(engine) and type(count) is int and type(degree) is int:
                 slot = operator.slot
                 is_schedulable = is_ready[slot] and next_task[slot] < num_tasks[slot]
-                if is_schedulable and 1 <= count <= limit and degree >= 1:
+                if is_schedulable and 1 <= count <= limit and 1 <= degree <= MAX_DEGREE:
                     entries.append((slot, query.slot, count, degree))
                     continue
         entries.append(_entry(allocation, engine, limit))
@@ -90,7 +90,7 @@ def _entry(allocation: Allocation, engine: Engine, limit: int) -> Entry:
         )
     if not _is_count(allocation.num_executors, 1, limit):
         _fail("R5", f"num_executors is {allocation.num_executors!r}", f"1 to {limit}")
-    if not _is_count(allocation.pipeline_degree, 1, MAX_PIPELINE_DEGREE):
+    if not _is_count(allocation.pipeline_degree, 1, MAX_DEGREE):
         _fail("R5", f"pipeline_degree is {allocation.pipeline_degree!r}", "1 or more")
     return (
         operator.slot,

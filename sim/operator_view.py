@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from sim.formulas import estimated_bytes
+
 if TYPE_CHECKING:
     from sim.query_view import QueryView
 
@@ -126,17 +128,17 @@ class OperatorView:
 
     @property
     def est_output_bytes(self) -> int:
-        """Estimated bytes of its output."""
+        """Estimated bytes of its output, at most 1 PB."""
         return self._estimated_bytes(self._recorded.est_output_bytes, self._recorded.output_bytes)
 
     @property
     def est_state_bytes(self) -> int:
-        """Estimated bytes of the state that it builds."""
+        """Estimated bytes of the state that it builds, at most 1 PB."""
         return self._estimated_bytes(self._recorded.est_state_bytes, self._recorded.state_bytes)
 
     def _estimated_bytes(self, estimate: int | None, truth: int) -> int:
         factor = self._active.byte_factors[self.index]
-        return int((truth if estimate is None else estimate) * factor)
+        return estimated_bytes(truth if estimate is None else estimate, factor)
 
     @property
     def memory_bytes(self) -> int:

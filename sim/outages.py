@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from sim.formulas import LAST_US
+
 if TYPE_CHECKING:
     from sim.cluster import Cluster
 
@@ -63,7 +65,7 @@ class Change(NamedTuple):
 
 
 def changes(cluster: Cluster, seed: int) -> Iterator[Change]:
-    """All that ever changes, in order of time; without end where executors fail at random.
+    """All that ever changes, in order of time; almost without end where executors fail at random.
 
     Executors that are there from the start do not join. Random failures depend only on the seed
     (R8), never on what runs.
@@ -100,7 +102,7 @@ def _planned(cluster: Cluster) -> Iterator[_Step]:
 
 
 def _random(cluster: Cluster, seed: int) -> Iterator[Iterator[_Step]]:
-    """One endless stream for each executor and for each node that fails at random."""
+    """One stream for each executor and for each node that fails at random."""
     if cluster.executor_mtbf_us is not None:
         for executor in range(cluster.num_executors):
             yield _failures(cluster, seed, executor, cluster.executor_mtbf_us, (executor,))
@@ -119,7 +121,7 @@ def _failures(
     key = np.array([seed, 2**63 + number], np.uint64)
     generator = np.random.Philox(key=key)
     now_us = 0
-    while True:
+    while now_us < LAST_US:  # no clock goes on for longer
         for mean_us, delta in ((mtbf_us, 1), (cluster.mean_repair_us, -1)):
             uniform = (int(generator.random_raw()) >> 11) / 2**53
             now_us += max(1, round(-mean_us * math.log1p(-uniform)))

@@ -9,8 +9,9 @@ import numpy as np
 
 from sim.cluster import Cluster
 from sim.formulas import interpolated
+from sim.limits import Most
 from traces import KINDS, Kind, Plan, Query, TraceError
-from traces.model import MAX_WORK_ORDERS, Operator, scaled_count
+from traces.model import Operator, scaled_count
 
 
 class CompiledPlan:
@@ -63,6 +64,7 @@ class CompiledPlan:
         )
         self._has_any_waves = any(self.has_waves)
         self._batch = cluster.work_orders_per_batch
+        self._most = Most(plan)
         recorded = [operator.work_order_us for operator in plan.operators]
         self._times = np.concatenate([np.asarray(times, np.int64) for times in recorded])
         self._num_recorded = list(map(len, recorded))
@@ -73,15 +75,22 @@ class CompiledPlan:
         """Recorded work orders of each operator at the query's size, and after batching.
 
         Raises:
-            TraceError: they are too many to keep.
+            TraceError: the query is too large, see ``limits.check``.
         """
         raw = [scaled_count(operator, query.size_factor) for operator in self.plan.operators]
-        if sum(raw) > MAX_WORK_ORDERS:
-            raise TraceError(
-                f"query {query.query_id} ({query.plan}) has {sum(raw):,} work orders at size "
-                f"factor {query.size_factor}, expected at most {MAX_WORK_ORDERS:,}"
-            )
+        if not self._most.is_surely_small(query):
+            self._most.check(query, raw)
         return raw, self._batched(raw)
+
+    def is_too_large(self, query: Query) -> bool:
+        """Whether ``num_work_orders`` would raise."""
+        if self._most.is_surely_small(query):
+            return False
+        try:
+            self.num_work_orders(query)
+        except TraceError:
+            return True
+        return False
 
     def draw(self, query: Query, raw_counts: Sequence[int], seed: int) -> Draw:
         """Base times of all work orders, from (seed, query, operator, index) alone (R8)."""

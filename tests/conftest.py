@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import HealthCheck, settings
 
-from sim.engines import is_fast_installed, ready_engine
+from sim.engines import ENGINES, VARIABLE, is_fast_installed, ready_engine
 
 settings.register_profile(
     "repeatable",
@@ -30,6 +32,16 @@ def pytest_configure(config: pytest.Config) -> None:
     """Compile once, not once in each of several processes."""
     if config.getoption("numprocesses", None) and is_fast_installed():
         ready_engine("fast")
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each engine in turn is the one that runs where none is named."""
+    if request.param == "fast":
+        pytest.importorskip("numba")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, request.param)
+        yield request.param
 
 
 @pytest.fixture

@@ -28,8 +28,7 @@ from sim.workload import CompiledPlan, has_fresh
 from tests import builders
 from tests.strategies import clusters, traces
 from tests.worlds import on_world
-from traces import Query, Trace, TraceError, Wave, load
-from traces.model import MAX_WORK_ORDERS
+from traces import Query, Trace, Wave, load
 
 has_room, admit = on_world(admission.has_room), on_world(admission.admit)
 remove = on_world(admission.remove)
@@ -58,7 +57,7 @@ class Both:
         plan = self.plan_index[query.plan]
         arrival = np.zeros(1, layout.ARRIVAL)
         arrival[0] = (
-            *(query.arrival_us, query.query_id, plan, 4 + plan, 0, 0),
+            *(query.arrival_us, query.query_id, plan, 4 + plan, 0, 0, False),
             *(query.size_factor, query.time_factor),
         )
         self.world = self.world._replace(arrivals=arrival)
@@ -290,24 +289,6 @@ def test_recorded_times_are_not_copied() -> None:
     query = both.world.queries[slot]
     base = query["base_slot"]
     assert both.world.operators["first_time"][base + 1] == 2  # behind those of operator 0
-
-
-def test_too_many_work_orders() -> None:
-    trace = builders.trace(builders.plan(builders.op(1, count=MAX_WORK_ORDERS)))
-    both = Both(trace, Cluster(), 0)
-    arrival = np.zeros(1, layout.ARRIVAL)
-    arrival["size_factor"], arrival["time_factor"] = 1.1, 1.0
-    world = both.world._replace(arrivals=arrival)
-    before = [array.tobytes() for array in world]
-    assert has_room(world)
-    assert admit(world) == NONE
-    assert [array.tobytes() for array in world] == before
-    with pytest.raises(TraceError, match="110,000,000 work orders"):
-        both.compiled[0].num_work_orders(
-            Query(query_id=0, plan="plan", arrival_us=0, size_factor=1.1)
-        )
-    arrival["size_factor"] = 0.9
-    assert not has_room(world)
 
 
 @pytest.mark.parametrize("seed", [0, 7, 2**63 - 1])

@@ -22,6 +22,8 @@ from lsched.commands.console import ProgressLines
 from sim import QueryRecord
 from traces import Query, TraceStream, poisson_arrivals
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 SMALL = plan(op(3, 4, 5), op(2), edges="0>1")
 CLUSTER = sim.Cluster(executors_per_node=2, move_delay_us=1, memory_bytes=10**9)
 

@@ -16,6 +16,8 @@ from strategies import RandomScheduler, clusters, plain_clusters, traces
 
 import sim
 from sim import Cluster, ClusterView, Event, Schedule, Simulation, digest
+from sim.engines import ENGINES, is_fast_installed
+from sim.simpy_engine.engine import SimpyEngine
 from traces import Operator, Plan, Query, Trace, Wave
 
 SEEDS = st.integers(0, 2**32)
@@ -157,8 +159,12 @@ def test_busy_time_in_the_log_is_that_of_records_and_utilization(
 def test_counters_return_to_zero_and_slots_are_reused(
     trace: Trace, cluster: Cluster, policy_seed: int
 ) -> None:
-    scheduler = RandomScheduler(policy_seed)
-    simulation = Simulation(trace, cluster)
+    for engine in ENGINES if is_fast_installed() else ("simpy",):
+        check_counters(Simulation(trace, cluster, engine=engine), policy_seed)
+
+
+def check_counters(simulation: Simulation, policy_seed: int) -> None:
+    scheduler, trace, cluster = RandomScheduler(policy_seed), simulation.trace, simulation.cluster
     most_queries = 0
     while (view := simulation.next_event()) is not None:
         most_queries = max(most_queries, len(view.queries))
@@ -171,9 +177,10 @@ def test_counters_return_to_zero_and_slots_are_reused(
     assert simulation.view.memory_used_bytes == [0] * cluster.num_nodes
     assert simulation.view.queries == []
     assert simulation.view.num_free == simulation.view.num_executors
-    assert not simulation.engine.state.active
+    if isinstance(simulation.engine, SimpyEngine):
+        assert not simulation.engine.state.active
+        assert simulation.engine.progress.pipelines == {}
     assert list(simulation.engine.state.num_held) == [0] * len(simulation.engine.state.num_held)
-    assert simulation.engine.progress.pipelines == {}
     assert len(simulation.engine.state.num_held) <= most_queries
     sizes = {len(plan.operators) for plan in trace.plans}
     assert len(simulation.engine.state.root) <= most_queries * sum(sizes)

@@ -34,6 +34,8 @@ from sim import (
     Stalled,
 )
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 SINGLE = plan(op(10), name="single")
 
 

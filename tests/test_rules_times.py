@@ -22,6 +22,8 @@ from sim import ClusterView, Schedule, Simulation
 from sim.simpy_engine.costs import cached_slowdown
 from traces import Plan, Query, Trace, Wave
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 MB_PER_S = 1_000_000  # one byte takes one microsecond
 
 
@@ -349,8 +351,10 @@ def test_of_a_cut_input_the_local_part_is_read_from_memory_and_the_rest_by_netwo
 
 
 @pytest.fixture
-def simple_curve(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def simple_curve(engine: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """40 ns a probe while the table fits the cache, rising to 80 ns at three times the cache."""
+    if engine == "fast":
+        pytest.skip("compiled code has the curve in it")
     monkeypatch.setattr("traces.cache.PROBE_CURVE", ((1.0, 40.0), (3.0, 80.0)))
     cached_slowdown.cache_clear()
     yield

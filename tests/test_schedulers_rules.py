@@ -26,6 +26,8 @@ from sim.schedulers.short import ShortQueries
 from sim.schedulers.stride import Stride
 from traces import Operator, Plan, Query, Trace
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 MB = 1024**2
 
 

@@ -19,7 +19,6 @@ from sim.fast_engine.layout import (
     QUERY,
     World,
 )
-from traces.model import MAX_WORK_ORDERS
 
 
 def _blank(dtype: np.dtype, **values: int) -> np.ndarray:
@@ -54,15 +53,10 @@ BLANK_QUERY = _blank(
 
 @compiled
 def has_room(world: World) -> bool:
-    """Whether the next arrival fits into the arrays; ``lacks`` says which are too small.
-
-    What has too many work orders fits: ``admit`` does not let it in.
-    """
+    """Whether the next arrival fits into the arrays; ``lacks`` says which are too small."""
     run = world.run[0]
     arrival = world.arrivals[run.next_arrival]
     run.lacks = 0
-    if is_too_large(world, arrival.plan, arrival.size_factor):
-        return True
     size = num_times_of(world, arrival.plan, arrival.size_factor, arrival.time_factor)
     if not slots.has_operator_room(world, world.plans[arrival.plan].num_operators):
         run.lacks |= LACKS_OPERATORS
@@ -73,25 +67,14 @@ def has_room(world: World) -> bool:
     return run.lacks == 0
 
 
-@compiled
-def is_too_large(world: World, plan: int, size_factor: float) -> bool:
-    """Whether a query has more work orders than can be kept."""
-    first, total = world.plans[plan].first_operator, 0
-    for index in range(first, first + world.plans[plan].num_operators):
-        total += num_recorded_of(world.plan_operators[index], size_factor)
-    return total > MAX_WORK_ORDERS
-
-
 @compiled_allocating
 def admit(world: World) -> int:
-    """Let the next arrival in; there must be room. Its slot, NONE if it has too many work orders.
+    """Let the next arrival in; there must be room, and it must not be too large. Its slot.
 
     ``next_arrival`` remains, and nobody is told.
     """
     run = world.run[0]
     arrival = world.arrivals[run.next_arrival]
-    if is_too_large(world, arrival.plan, arrival.size_factor):
-        return NONE
     slot, plan = slots.take_query(world), world.plans[arrival.plan]
     world.queries[slot] = BLANK_QUERY[0]
     world.is_on[slot, :] = False

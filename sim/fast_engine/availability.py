@@ -15,7 +15,7 @@ from sim.formulas import MAX_LOSSES
 @compiled
 def apply_changes(world: World) -> bool:
     """Executors leave and join that do so now; False if a pipeline loses tasks again and again."""
-    run, is_getting_on = world.run[0], True
+    run = world.run[0]
     while run.next_change < run.num_changes:
         change = world.changes[run.next_change]
         if change.time_us != run.now_us:
@@ -29,13 +29,13 @@ def apply_changes(world: World) -> bool:
             continue
         if each.is_free:
             take_free(world, change.executor)
-        else:
-            is_getting_on = _lose(world, change.executor) and is_getting_on
+        elif not _lose(world, change.executor):
+            return False
         each.slot = each.root = NONE
         each.is_there = 0
         _forget(world, change.executor)
         _count(world, change.executor, -1)
-    return is_getting_on
+    return True
 
 
 @compiled

@@ -18,7 +18,7 @@ from sim.fast_engine.compile import compiled
 from sim.fast_engine.layout import NEVER, NONE, World
 from sim.fast_engine.observed import is_schedulable
 from sim.fast_engine.world import TableType, table_at, world_at
-from sim.legality import MAX_PIPELINE_DEGREE
+from sim.legality import MAX_DEGREE
 
 GO_ON = -1
 """Status of a simulation that is to run on; others: why ``loop.run_on`` returned."""
@@ -142,7 +142,7 @@ def _check_allocations(
         limit, degree = allocations[1, at], allocations[2, at]
         if limit < 1 or limit > world.cluster[0].num_executors:
             return row
-        if degree < 1 or degree > MAX_PIPELINE_DEGREE:
+        if degree < 1 or degree > MAX_DEGREE:
             return row
         if not is_schedulable(world, batch.operators_slot[operator]):
             return row

@@ -70,6 +70,7 @@ for shared in (
     sim.formulas.interpolated,
     sim.formulas.rounded_us,
     sim.formulas.first_of_share,
+    sim.formulas.estimated_bytes,
     sim.formulas.grown_bytes,
     cache.curve_ns,
     cache.probe_slowdown,

@@ -67,7 +67,7 @@ def assign_alone(world: World, executor: int) -> None:
     one became free last.
     """
     run, slot = world.run[0], world.executors[executor].slot
-    at = world.queries[slot].first_position
+    at = run.cursor if slot < 0 else world.queries[slot].first_position
     while at < run.cursor:
         if is_eligible(world, at):
             _give(world, executor, at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NoReturn
 
 import numpy as np
@@ -34,6 +34,7 @@ from sim.stalled import (
     NOBODY_THERE,
     NOTHING_SCHEDULED,
     NOTHING_SCHEDULED_AGAIN,
+    OUT_OF_TIME,
     stalled,
     stalled_by_losses,
 )
@@ -45,6 +46,7 @@ REASONS = {
     loop.NOBODY_THERE: NOBODY_THERE,
     loop.NOTHING_SCHEDULED: NOTHING_SCHEDULED,
     loop.IDLE: NOTHING_SCHEDULED_AGAIN,
+    loop.OUT_OF_TIME: OUT_OF_TIME,
 }
 
 
@@ -76,7 +78,7 @@ class FastEngine(Engine):
         )
         self._addresses, self._statuses = np.zeros(1, np.int64), np.zeros(1, np.int64)
         self.world = empty_world(self._prepared.tables, record)
-        self._intake = Intake(trace, cluster, seed, history, shared)
+        self._intake = Intake(trace, self._prepared.compiled, cluster, seed, history, shared)
         self._actives: dict[int, ActiveQuery] = {}
         self._num_viewed = 0
         self._state = FastColumns(self)
@@ -258,11 +260,11 @@ class FastEngine(Engine):
         count = self.counter("num_completed")
         if not count:
             return
-        keys = set()
+        keys = dict[int, None]()
         for row in self.world.completed[:count].tolist():
             serial, _, completion_us, start_us, busy_us, delay_us, lost_us, isolated_us, size = row
             query = self._intake.queries.pop(serial)
-            keys |= self._intake.history_keys(query)
+            keys.update(dict.fromkeys(self._intake.history_keys(query)))
             if (active := self._actives.pop(serial, None)) is not None:
                 active.is_active = False
                 del self.query_views[active]
@@ -275,7 +277,7 @@ class FastEngine(Engine):
         if self.history.is_enabled:
             self._read_history(keys)
 
-    def _read_history(self, keys: set[int]) -> None:
+    def _read_history(self, keys: Iterable[int]) -> None:
         world = self.world
         for key in keys:
             num_completed, first, size = world.history[key].item()
@@ -309,7 +311,7 @@ class FastEngine(Engine):
         if status == loop.TOO_LARGE:
             query = self._intake.queries[self.counter("serial")]
             self._prepared.compiled[query.plan].num_work_orders(query)  # says what is wrong
-            raise AssertionError("a query with too many work orders")
+            raise AssertionError("a query that is too large")
         if status == loop.LOSSES:
             raise stalled_by_losses(self._query_in(self.counter("fault_slot")))
         waiting = [query.query_id for query in self._in_the_system()]

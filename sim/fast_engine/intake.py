@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from sim.fast_engine.layout import ARRIVAL, CHANGE, HISTORY, HISTORY_OPERATOR, N
 from sim.fast_engine.shared import Shared
 from sim.history import History
 from sim.outages import Change, changes
+from sim.workload import CompiledPlan
 from traces import Query, Trace, TraceStream
 
 PORTION = 1024
@@ -19,6 +20,10 @@ PORTION = 1024
 
 class Intake:
     """Hands arrivals and changes over, and knows the queries that have been handed over.
+
+    Args:
+        trace, cluster, seed, history: as for ``Simulation``.
+        plans: of the trace, by name.
 
     Attributes:
         queries: by serial number, those that have not completed.
@@ -29,11 +34,13 @@ class Intake:
     def __init__(
         self,
         trace: Trace | TraceStream,
+        plans: Mapping[str, CompiledPlan],
         cluster: Cluster,
         seed: int,
         history: History,
         shared: Shared,
     ) -> None:
+        self._plans = plans
         self.queries: dict[int, Query] = {}
         self.history_names: list[str | tuple[str, str]] = [plan.name for plan in trace.plans]
         self._keys = {name: key for key, name in enumerate(self.history_names)}
@@ -69,10 +76,10 @@ class Intake:
             world = self._with_changes(world)
         return world
 
-    def history_keys(self, query: Query) -> set[int]:
-        """Histories that a query adds to."""
-        keys = {self._keys[query.plan]}
-        return keys | {self._keys[query.plan, query.template]} if query.template else keys
+    def history_keys(self, query: Query) -> tuple[int, ...]:
+        """Histories that a query adds to, in order."""
+        key = self._keys[query.plan]
+        return (key, self._keys[query.plan, query.template]) if query.template else (key,)
 
     def _with_arrivals(self, world: World) -> World:
         rows: list[tuple[float, ...]] = []
@@ -91,8 +98,9 @@ class Intake:
             tenant = self._shared.tenants.index_of(query.tenant)
             query_class = self._shared.query_classes.index_of(query.query_class)
             names = plan, template, tenant, query_class
+            is_too_large = self._plans[query.plan].is_too_large(query)
             factors = query.size_factor, query.time_factor
-            rows.append((query.arrival_us, query.query_id, *names, *factors))
+            rows.append((query.arrival_us, query.query_id, *names, is_too_large, *factors))
             self._next = next(self._arrivals, None)
         world = self._with_histories(world)
         world.run["next_arrival"], world.run["num_arrivals"] = 0, len(rows)

@@ -17,7 +17,7 @@ NO_RULE = -1
 """The scheduler is not compiled."""
 LACKS_OPERATORS, LACKS_QUERIES, LACKS_TIMES = 1, 2, 4
 """What is too small for the next arrival: bits of ``lacks``."""
-NEVER = 1 << 62
+NEVER = (1 << 63) - 1
 """An instant that does not come."""
 NOWHERE = 1 << 60
 """Place in the standing schedule of what is not in it: after all that is."""
@@ -60,16 +60,20 @@ SPEEDUP = _record("is_linear", "total")
 """Of an operator of a plan, or of all operators of a plan together (sim/bounds/speedup.py)."""
 
 CLUSTER = _record(
-    "num_nodes executors_per_node num_executors is_sticky move_delay_us move_across_delay_us "
-    "warm_up_us work_orders_per_batch is_plain is_contextual is_tracked is_logged has_history "
+    "num_nodes executors_per_node num_executors end_us is_sticky "
+    "move_delay_us move_across_delay_us warm_up_us work_orders_per_batch "
+    "is_plain is_contextual is_tracked is_logged has_history "
     "has_intermediate has_network has_cache has_memory memory_bytes seed",
     "coherency interference intermediate_bytes_per_s network_bytes_per_s cache_bytes "
     "spill_bytes_per_s max_spill_factor",
 )
 """What does not change during a run; ``has_x``: whether bandwidth or budget x is limited."""
 
-ARRIVAL = _record("arrival_us query_id plan template tenant query_class", "size_factor time_factor")
-"""A query that is to arrive; ``template``: its template's history, -1: that of its plan only.
+ARRIVAL = _record(
+    "arrival_us query_id plan template tenant query_class is_too_large", "size_factor time_factor"
+)
+"""A query that is to arrive, but is not let in if it ``is_too_large``; ``template``: its template's
+history, -1: that of its plan only.
 
 ``tenant`` and ``query_class``: indices in lists of names (sim/fast_engine/shared.py).
 """

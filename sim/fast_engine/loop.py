@@ -23,10 +23,10 @@ from sim.fast_engine.rules import decide
 from sim.formulas import MAX_IDLE_EVENTS
 from sim.workload import REST
 
-EVENT, DONE, SERVICE, TOO_LARGE, NOBODY_THERE, NOTHING_SCHEDULED, IDLE, LOSSES = range(8)
+EVENT, DONE, SERVICE, TOO_LARGE = range(4)
+NOBODY_THERE, NOTHING_SCHEDULED, IDLE, LOSSES, OUT_OF_TIME = range(4, 9)
 """Why the loop returns: a scheduling event is to be answered; all queries have completed; arrays
-must be read, refilled or made larger; the next query has too many work orders; and four ways to be
-stalled."""
+must be read, refilled or made larger; the next query is too large; and five ways to be stalled."""
 
 BETWEEN, ARRIVING, ANSWERED = range(3)
 """Where the loop goes on: before an instant; in one, with its arrivals; after a scheduling event,
@@ -43,6 +43,8 @@ def run_on(world: World) -> int:
             _give(world, NONE)
             run.phase = BETWEEN
         if run.phase == BETWEEN:
+            if not _is_next_known(world):
+                return SERVICE
             _go_on(world)
             if not _has_room_for_instant(world):
                 return SERVICE
@@ -90,13 +92,18 @@ def _has_changes(world: World) -> bool:
 
 
 @compiled
+def _is_next_known(world: World) -> bool:
+    """Whether the next arrival and the next change of executors, if any, are in the arrays."""
+    run = world.run[0]
+    if run.next_arrival == run.num_arrivals and not run.is_last_arrival:
+        return False
+    return bool(run.next_change < run.num_changes or run.is_last_change)
+
+
+@compiled
 def _has_room_for_instant(world: World) -> bool:
     """Whether all that one instant may need, but for arrivals, is there."""
     run, num_executors = world.run[0], len(world.executors)
-    if run.next_arrival == run.num_arrivals and not run.is_last_arrival:
-        return False
-    if run.next_change == run.num_changes and not run.is_last_change:
-        return False
     if world.cluster[0].is_logged and run.num_log + 8 * num_executors + 8 > len(world.log):
         return False
     if run.num_returned + num_executors > len(world.returned):
@@ -118,15 +125,17 @@ def _next_instant(world: World) -> int:
     if run.num_armed > 0:
         now_us = min(now_us, world.armed[0].end_us)
     run.now_us = now_us
+    if now_us >= world.cluster[0].end_us:
+        return OUT_OF_TIME
     run.is_event = 0
     return EVENT
 
 
 @compiled
 def _next_other_us(world: World) -> int:
-    """When something happens next that is not a completion."""
+    """When something happens next that is not a completion, or when the clock ends."""
     run = world.run[0]
-    next_us = run.timer_us
+    next_us = min(run.timer_us, world.cluster[0].end_us)
     if run.next_arrival < run.num_arrivals:
         next_us = min(next_us, world.arrivals[run.next_arrival].arrival_us)
     if run.next_change < run.num_changes:
@@ -239,14 +248,15 @@ def _let_in(world: World) -> int:
         arrival = world.arrivals[run.next_arrival]
         if arrival.arrival_us != run.now_us:
             return EVENT
+        if arrival.is_too_large:
+            return TOO_LARGE
         if not has_room(world):
             return SERVICE
         if world.cluster[0].is_logged:
             if run.num_log + 4 * len(world.executors) + 4 > len(world.log):
                 return SERVICE
             log.note(world, log.ARRIVE, arrival.query_id, NONE)
-        if admit(world) == NONE:
-            return TOO_LARGE
+        admit(world)
         if not run.has_begun:
             run.has_begun = 1
             run.total_us, run.since_us = 0, run.now_us

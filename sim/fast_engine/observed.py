@@ -9,6 +9,7 @@ import numpy as np
 
 from sim.fast_engine.compile import compiled, compiled_allocating
 from sim.fast_engine.layout import NONE, World
+from sim.formulas import estimated_bytes
 
 ESTIMATE, OBSERVED, HISTORY = range(3)
 """Where a work order's time comes from (``sim.view.Size``), in the order of that type."""
@@ -168,7 +169,7 @@ def est_state_bytes(world: World, slot: int) -> int:
     """Estimated bytes of the state that an operator builds."""
     operator = world.operators[slot]
     planned = world.plan_operators[operator.plan_operator]
-    return int(planned.est_state_bytes * operator.byte_factor)
+    return estimated_bytes(planned.est_state_bytes, operator.byte_factor)
 
 
 @compiled
@@ -176,7 +177,7 @@ def est_output_bytes(world: World, slot: int) -> int:
     """Estimated bytes of an operator's output."""
     operator = world.operators[slot]
     planned = world.plan_operators[operator.plan_operator]
-    return int(planned.est_output_bytes * operator.byte_factor)
+    return estimated_bytes(planned.est_output_bytes, operator.byte_factor)
 
 
 @compiled

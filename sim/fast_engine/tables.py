@@ -71,6 +71,7 @@ def cluster_record(
         "num_nodes": cluster.num_nodes,
         "executors_per_node": cluster.executors_per_node,
         "num_executors": cluster.num_executors,
+        "end_us": cluster.end_us,
         "is_sticky": cluster.release == "pipeline",
         "move_delay_us": cluster.move_delay_us,
         "move_across_delay_us": cluster.move_delay_us if across_us is None else across_us,

@@ -11,7 +11,7 @@ from sim.outages import Change
 from sim.simpy_engine.clock import Clock
 from traces import Query
 
-COMPLETION, CHANGE, ARRIVAL, TIMER = map(EventPriority, range(4))
+END, COMPLETION, CHANGE, ARRIVAL, TIMER = map(EventPriority, range(5))
 """Priorities of events at one instant."""
 
 
@@ -82,6 +82,10 @@ class Agenda:
             yield self._next
             self._next = next(self._queries, None)
         self._arm_arrival()
+
+    def set_end(self, end_us: int, callback: Callable[[simpy.Event], None]) -> None:
+        """Call back when the clock ends, before all else at that time."""
+        self._arm(END, end_us, callback)
 
     def _arm_arrival(self) -> None:
         if self._next is not None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from simpy.core import Infinity
+import simpy
 
 from sim.active import ActiveQuery
 from sim.cluster import Cluster
@@ -30,7 +30,7 @@ from sim.simpy_engine.executor import Executor, task_event
 from sim.simpy_engine.patience import Patience
 from sim.simpy_engine.progress import Progress
 from sim.simpy_engine.state import State
-from sim.stalled import NOBODY_THERE, NOTHING_SCHEDULED
+from sim.stalled import NOBODY_THERE, NOTHING_SCHEDULED, OUT_OF_TIME
 from sim.workload import FIRST, FRESH, REST
 from traces import Trace, TraceStream
 
@@ -79,6 +79,7 @@ class SimpyEngine(Engine):
         self._going_on: list[Executor] = []
         self._patience = Patience(self._state)
         self._agenda = Agenda(self._clock, trace.queries, changes(cluster, seed))
+        self._agenda.set_end(cluster.end_us, self._run_out_of_time)
 
     @property
     def state(self) -> State:
@@ -112,7 +113,8 @@ class SimpyEngine(Engine):
 
     def advance(self) -> bool:
         """Run to the next scheduling event; False when every query has completed."""
-        while self._has_more() and self._advance():
+        while self._has_more():
+            self._advance()
             if self._settle():
                 self.num_schedules += 1
                 if self.events is not None:
@@ -164,8 +166,8 @@ class SimpyEngine(Engine):
         """Whether no executor runs anything."""
         return len(self.dispatcher.free) == self.availability.num_executors
 
-    def _advance(self) -> bool:
-        """Run to the next instant that may be a scheduling event; False at the end.
+    def _advance(self) -> None:
+        """Run to the next instant that may be a scheduling event; the clock has an end.
 
         This is the hot loop, one turn per task. An executor that completes alone goes on at once,
         as the standing schedule says, where nothing is to be decided and nobody is held back: with
@@ -182,7 +184,7 @@ class SimpyEngine(Engine):
         is_unobserved = not is_tracked and not is_logged
         cursor, is_free_to_go = dispatcher.cursor, not dispatcher.has_holds
         now: Any = self._clock.peek()
-        while now != Infinity:
+        while True:
             upcoming = advance()
             if finished and upcoming != now:
                 executor = finished.pop()
@@ -230,6 +232,9 @@ class SimpyEngine(Engine):
                         cursor = dispatcher.cursor
                         if place is None:
                             dispatcher.add_free(executor)
+                            if self._is_idle():
+                                self.now_us = now
+                                return
                             now = upcoming
                             continue
                         self.now_us = now
@@ -252,8 +257,11 @@ class SimpyEngine(Engine):
             while upcoming == now:
                 upcoming = advance()
             self.now_us = now
-            return True
-        return False
+            return
+
+    def _run_out_of_time(self, _: simpy.Event) -> None:
+        self.now_us = self.cluster.end_us
+        raise self._patience.stalled(self.now_us, OUT_OF_TIME)
 
     def _settle(self) -> bool:
         """Count what has completed, changed and arrived now; whether to ask for a schedule."""

@@ -10,7 +10,7 @@ import numpy as np
 from sim.fast_engine.compile import compiled, compiled_allocating
 from sim.fast_engine.layout import World
 from sim.fast_engine.observed import arrival_order, claimed_bytes, is_schedulable, remaining_us
-from sim.fast_engine.rules.pipelining import best_degree, budget_bytes, cached_bytes
+from sim.fast_engine.rules.pipelining import MOST_BYTES, best_degree, budget_bytes, cached_bytes
 from sim.fast_engine.rules.record import BEST
 
 
@@ -34,13 +34,13 @@ def admitted(world: World, queries: np.ndarray) -> np.ndarray:
     is_empty, is_open, count = True, True, 0
     for query in queries:
         if world.queries[query].start_us >= 0:
-            room -= claimed_bytes(world, query)
+            room = max(room - claimed_bytes(world, query), -MOST_BYTES)
             is_empty = False
     let_in = np.empty(len(queries), np.int64)
     for query in queries:
         is_in = world.queries[query].start_us >= 0
         if not is_in and is_open:
-            room -= claimed_bytes(world, query)
+            room = max(room - claimed_bytes(world, query), -MOST_BYTES)
             is_open = room >= 0
             is_in = is_open or is_empty
             is_empty = False
