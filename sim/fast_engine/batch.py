@@ -18,7 +18,7 @@ from sim.fast_engine.compile import compiled
 from sim.fast_engine.layout import NEVER, NONE, World
 from sim.fast_engine.observed import is_schedulable
 from sim.fast_engine.world import TableType, table_at, world_at
-from sim.legality import MAX_DEGREE
+from sim.legality import MAX_DEGREE, MAX_UNTIL_US
 
 GO_ON = -1
 """Status of a simulation that is to run on; others: why ``loop.run_on`` returned."""
@@ -119,7 +119,7 @@ def _check_simulations(
             continue
         if batch.statuses[batch.simulations_simulation[row]] != loop.EVENT:
             return IS_ANSWERED
-        if until_us[row] <= batch.simulations_now_us[row] or until_us[row] > NEVER:
+        if until_us[row] <= batch.simulations_now_us[row] or until_us[row] > MAX_UNTIL_US:
             return row
     return FINE
 
@@ -187,7 +187,8 @@ def _install(
             at = batch.simulations_simulation[row]
             batch.statuses[at] = GO_ON
             run = world_at(batch.addresses[at]).run[0]
-            run.num_entries, run.has_holds, run.timer_us = 0, 0, until_us[row]
+            run.num_entries = run.has_holds = 0
+            run.timer_us = until_us[row] if until_us[row] < MAX_UNTIL_US else NEVER
     for at in range(allocations.shape[1]):
         operator = allocations[0, at]
         query = batch.operators_query[operator]

@@ -30,22 +30,31 @@ class _Entries(NamedTuple):
 
 
 class _Entry:
-    """A function that is compiled when it is first called, or found on disk."""
+    """A function that is compiled for arguments of given types, or found on disk, when needed."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], types: tuple[Any, ...]) -> None:
         options: dict[str, Any] = {"error_model": "numpy", "nogil": True}
         try:
             self._compiled: Any = numba.njit(cache=True, **options)(function)
         except RuntimeError:  # there is no directory that can be written to
             self._compiled = numba.njit(**options)(function)
+        self._types = types
         self._is_ready = False
 
-    def __call__(self, *arguments: Any) -> Any:
-        if self._is_ready:
-            return self._compiled(*arguments)
+    def make_ready(self) -> None:
+        """Compile it, or find it on disk."""
         self._is_ready = True
         with showing_progress():
-            return self._compiled(*arguments)
+            self._compiled.compile(self._types)
+
+    def __call__(self, *arguments: Any) -> Any:
+        if not self._is_ready:
+            self.make_ready()
+        return self._compiled(*arguments)
+
+
+def _takes(*types: Any) -> Callable[[Callable[..., Any]], _Entry]:
+    return lambda function: _Entry(function, types)
 
 
 def _digest_of_sources() -> int:
@@ -59,21 +68,22 @@ def _digest_of_sources() -> int:
 
 def _kept(digest: int) -> _Entries:
     """The entries; ``digest`` is in the closure of each."""
+    whole, row, rows = numba.int64, numba.int64[::1], numba.int64[:, ::1]
 
-    @_Entry
+    @_takes(row, row)
     def run_many(addresses: np.ndarray, statuses: np.ndarray) -> int:
         return batch.run_many(addresses, statuses) if digest >= 0 else 0
 
-    @_Entry
+    @_takes(whole)
     def count_rows(table: int) -> int:
         return batch.count_rows(batch_at(table)) if digest >= 0 else 0
 
-    @_Entry
+    @_takes(whole, whole)
     def fill(table: int, num_rows: int) -> None:
         if digest >= 0:
             batch.fill(batch_at(table), num_rows)
 
-    @_Entry
+    @_takes(whole, whole, numba.boolean[::1], rows, rows, row)
     def answer(
         table: int,
         num_rows: int,
@@ -91,8 +101,3 @@ def _kept(digest: int) -> _Entries:
 
 run_many, count_rows, fill, answer = _kept(_digest_of_sources())
 """Those of ``batch``, of the batch whose table is at an address."""
-
-
-def make_ready() -> None:
-    """Compile what every simulation needs, or find it on disk."""
-    run_many(np.zeros(0, np.int64), np.zeros(0, np.int64))
