@@ -119,6 +119,8 @@ def _check_simulations(
             continue
         if batch.statuses[batch.simulations_simulation[row]] != loop.EVENT:
             return IS_ANSWERED
+        if until_us[row] == NEVER:
+            continue
         if until_us[row] <= batch.simulations_now_us[row] or until_us[row] > MAX_UNTIL_US:
             return row
     return FINE
@@ -187,8 +189,7 @@ def _install(
             at = batch.simulations_simulation[row]
             batch.statuses[at] = GO_ON
             run = world_at(batch.addresses[at]).run[0]
-            run.num_entries = run.has_holds = 0
-            run.timer_us = until_us[row] if until_us[row] < MAX_UNTIL_US else NEVER
+            run.num_entries, run.has_holds, run.timer_us = 0, 0, until_us[row]
     for at in range(allocations.shape[1]):
         operator = allocations[0, at]
         query = batch.operators_query[operator]
