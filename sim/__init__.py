@@ -1,12 +1,13 @@
 """A discrete-event simulator of an analytical cluster that replays query traces."""
 
 from sim.batch_fields import FIELDS, KIND_NAMES, Field
-from sim.batch_schedule import NEVER, BatchSchedule
+from sim.batch_schedule import BatchSchedule
 from sim.batch_view import BatchView
 from sim.bounds import LowerBounds, lower_bounds
 from sim.cluster import PRESETS, Cluster, preset
 from sim.errors import ClusterError, InvalidSchedule, SchedulerError, Stalled, UnknownScheduler
 from sim.events import Event, digest
+from sim.fast_engine.layout import NEVER
 from sim.history import History, PlanHistory
 from sim.outages import Outage
 from sim.plan_table import PlanTable

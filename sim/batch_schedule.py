@@ -10,10 +10,8 @@ from numpy.typing import ArrayLike
 
 from sim.batch_view import BatchView
 from sim.errors import InvalidSchedule
-from sim.legality import MAX_UNTIL_US
+from sim.fast_engine.layout import NEVER
 
-NEVER = MAX_UNTIL_US
-"""In ``until_us``: no timer."""
 FINE, NO_ROW, IS_ANSWERED, LACKS_ROOM = -1, -2, -3, -4
 """What compiled code says of an answer: it stands; it names a row that the view does not have, or
 that is of a simulation that is not answered by it; it is for one that was answered before; it has

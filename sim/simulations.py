@@ -14,6 +14,7 @@ from sim.cluster import Cluster
 from sim.engines import engine_name
 from sim.errors import InvalidSchedule, Stalled
 from sim.history import History
+from sim.fast_engine.layout import NEVER
 from sim.legality import checked_entries
 from sim.plan_table import PlanTable
 from sim.result import Result
@@ -235,7 +236,8 @@ def _schedule_of(
         for query, num_executors in schedules.holds.T.tolist()
         if first_query <= query < last_query
     ]
-    return Schedule(allocations, holds, int(schedules.until_us[row]))
+    until_us = int(schedules.until_us[row])
+    return Schedule(allocations, holds, None if until_us == NEVER else until_us)
 
 
 def _not_in(view: BatchView, schedules: Packed) -> str:

@@ -447,6 +447,7 @@ ILLEGAL: dict[str, dict[str, Any]] = {
     "R5: a hold of 3 executors; allowed: 0 to 2": {"hold_queries": [1], "hold_executors": 3},
     "R5: two holds for query 0": {"hold_queries": [0, 1, 1], "hold_executors": 1},
     "R5: until_us is 0; allowed: after now": {"until_us": [9, 0]},
+    "R5: until_us is 4611686018427387905;": {"until_us": [9, 2**62 + 1]},
 }
 
 

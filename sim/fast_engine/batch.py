@@ -18,7 +18,7 @@ from sim.fast_engine.compile import compiled
 from sim.fast_engine.layout import NEVER, NONE, World
 from sim.fast_engine.observed import is_schedulable
 from sim.fast_engine.world import TableType, table_at, world_at
-from sim.legality import MAX_DEGREE
+from sim.legality import MAX_DEGREE, MAX_UNTIL_US
 
 GO_ON = -1
 """Status of a simulation that is to run on; others: why ``loop.run_on`` returned."""
@@ -119,7 +119,9 @@ def _check_simulations(
             continue
         if batch.statuses[batch.simulations_simulation[row]] != loop.EVENT:
             return IS_ANSWERED
-        if until_us[row] <= batch.simulations_now_us[row] or until_us[row] > NEVER:
+        if until_us[row] == NEVER:
+            continue
+        if until_us[row] <= batch.simulations_now_us[row] or until_us[row] > MAX_UNTIL_US:
             return row
     return FINE
 

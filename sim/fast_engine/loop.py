@@ -19,7 +19,7 @@ from sim.fast_engine.dispatcher import assign, assign_alone, install, withdraw
 from sim.fast_engine.layout import NEVER, NO_RULE, NONE, World
 from sim.fast_engine.pipeline import claim, complete, count_done, take_task
 from sim.fast_engine.pool import add_free
-from sim.fast_engine.rules import decide
+from sim.fast_engine.rules.decide import decide
 from sim.formulas import MAX_IDLE_EVENTS
 from sim.workload import REST
 
