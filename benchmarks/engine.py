@@ -223,8 +223,8 @@ def show_rates() -> None:
         print(f"{name:32} {simpy:7.2f} {fast:7.2f} {fast / simpy:6.1f} ×")
 
 
-def show_side_by_side() -> None:
-    """Many simulations stepped together."""
+def show_batches() -> None:
+    """Many simulations at once."""
     ratio = side_by_side_ratio(synthetic(200, TWO), "fifo", PLAIN, 64)
     print(f"64 simulations in one call: {ratio:.2f} × the rate of one")
     for count in (1, 16, 64):
@@ -268,13 +268,13 @@ def main() -> None:
     ready_engine("fast")
     show_rates()
     print()
+    show_batches()
+    print()
     show_growth((200, 8_000), "simpy")
     show_growth((200, 10_000, 100_000), "fast")
     print()
     show_start_up()
     show_sweep()
-    print()
-    show_side_by_side()
 
 
 def _in_a_process(*arguments: str) -> tuple[float, ...]:

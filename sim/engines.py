@@ -85,7 +85,7 @@ def ready_engine(name: EngineName | None = None) -> EngineName:
     """
     resolved = engine_name(name)
     if resolved == "fast":
-        importlib.import_module("sim.fast_engine.engine")
+        importlib.import_module("sim.fast_engine.entry").make_ready()
     return resolved
 
 

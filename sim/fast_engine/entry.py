@@ -29,6 +29,25 @@ class _Entries(NamedTuple):
     answer: Any
 
 
+class _Entry:
+    """A function that is compiled when it is first called, or found on disk."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        options: dict[str, Any] = {"error_model": "numpy", "nogil": True}
+        try:
+            self._compiled: Any = numba.njit(cache=True, **options)(function)
+        except RuntimeError:  # there is no directory that can be written to
+            self._compiled = numba.njit(**options)(function)
+        self._is_ready = False
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self._is_ready:
+            return self._compiled(*arguments)
+        self._is_ready = True
+        with showing_progress():
+            return self._compiled(*arguments)
+
+
 def _digest_of_sources() -> int:
     """Changes whenever any source of the simulator or of the data model does."""
     sha = hashlib.sha256()
@@ -41,16 +60,20 @@ def _digest_of_sources() -> int:
 def _kept(digest: int) -> _Entries:
     """The entries; ``digest`` is in the closure of each."""
 
+    @_Entry
     def run_many(addresses: np.ndarray, statuses: np.ndarray) -> int:
         return batch.run_many(addresses, statuses) if digest >= 0 else 0
 
+    @_Entry
     def count_rows(table: int) -> int:
         return batch.count_rows(batch_at(table)) if digest >= 0 else 0
 
+    @_Entry
     def fill(table: int, num_rows: int) -> None:
         if digest >= 0:
             batch.fill(batch_at(table), num_rows)
 
+    @_Entry
     def answer(
         table: int,
         num_rows: int,
@@ -63,26 +86,13 @@ def _kept(digest: int) -> _Entries:
             return 0
         return batch.answer(batch_at(table), num_rows, is_answered, allocations, holds, until_us)
 
-    whole, row, rows = numba.int64, numba.int64[::1], numba.int64[:, ::1]
-    with showing_progress():
-        return _Entries(
-            _compiled(run_many, row, row),
-            _compiled(count_rows, whole),
-            _compiled(fill, whole, whole),
-            _compiled(answer, whole, whole, numba.boolean[::1], rows, rows, row),
-        )
-
-
-def _compiled(function: Callable[..., Any], *types: Any) -> Any:
-    """A function compiled for arguments of these types, or as it was kept."""
-    options: dict[str, Any] = {"error_model": "numpy", "nogil": True}
-    try:
-        entry: Any = numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # no directory that can be written to
-        entry = numba.njit(**options)(function)
-    entry.compile(types)
-    return entry
+    return _Entries(run_many, count_rows, fill, answer)
 
 
 run_many, count_rows, fill, answer = _kept(_digest_of_sources())
 """Those of ``batch``, of the batch whose table is at an address."""
+
+
+def make_ready() -> None:
+    """Compile what every simulation needs, or find it on disk."""
+    run_many(np.zeros(0, np.int64), np.zeros(0, np.int64))

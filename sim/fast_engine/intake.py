@@ -95,10 +95,10 @@ class Intake:
                     self.history_names.append(name)
                 template = self._keys[name]
             plan = self._keys[query.plan]
+            is_too_large = self._plans[query.plan].is_too_large(query)
             tenant = self._shared.tenants.index_of(query.tenant)
             query_class = self._shared.query_classes.index_of(query.query_class)
             names = plan, template, tenant, query_class
-            is_too_large = self._plans[query.plan].is_too_large(query)
             factors = query.size_factor, query.time_factor
             rows.append((query.arrival_us, query.query_id, *names, is_too_large, *factors))
             self._next = next(self._arrivals, None)

@@ -73,10 +73,8 @@ ARRIVAL = _record(
     "arrival_us query_id plan template tenant query_class is_too_large", "size_factor time_factor"
 )
 """A query that is to arrive, but is not let in if it ``is_too_large``; ``template``: its template's
-history, -1: that of its plan only.
-
-``tenant`` and ``query_class``: indices in lists of names (sim/fast_engine/shared.py).
-"""
+history, -1: that of its plan only; ``tenant`` and ``query_class``: indices in lists of names
+(``shared.py``)."""
 
 CHANGE = _record("time_us executor is_joining")
 """An executor that leaves or joins; those of one instant stand together (R13)."""
