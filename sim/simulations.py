@@ -13,8 +13,8 @@ from sim.batch_view import BatchView
 from sim.cluster import Cluster
 from sim.engines import engine_name
 from sim.errors import InvalidSchedule, Stalled
-from sim.history import History
 from sim.fast_engine.layout import NEVER
+from sim.history import History
 from sim.legality import checked_entries
 from sim.plan_table import PlanTable
 from sim.result import Result
