@@ -13,6 +13,7 @@ import sim
 import traces
 from lsched import parse_cluster
 from lsched.cli import GROUPS
+from sim.batch_fields import field_table
 from sim.registry import scheduler_class
 from traces.model import Trace
 
@@ -47,6 +48,10 @@ def test_python_snippets_run(
         [sys.executable, file], capture_output=True, text=True, cwd=tmp_path, check=False
     )
     assert done.returncode == 0, f"{path.name}: {done.stderr}"
+
+
+def test_the_columns_of_batches_are_those_of_the_code() -> None:
+    assert field_table().strip() in (ROOT / "docs" / "batches.md").read_text()
 
 
 def test_there_are_snippets_and_commands() -> None:
