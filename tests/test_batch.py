@@ -36,6 +36,7 @@ from sim import (
     simulate_many,
 )
 from sim.batch_fields import field_table
+from sim.registry import scheduler_name
 from traces import Edge, Operator, Plan, Query, Trace, TraceError, TraceStream, load
 
 
@@ -401,7 +402,9 @@ class OnlyOneByOne:
 
 
 @pytest.mark.parametrize(
-    "scheduler", ["fifo", "priced:size=history", "stride", Shortest(), OnlyOneByOne()], ids=repr
+    "scheduler",
+    ["fifo", "priced:size=history", "stride", Shortest(), OnlyOneByOne()],
+    ids=scheduler_name,
 )
 def test_simulate_many_equals_simulate(scheduler: Any) -> None:
     trace, cluster, seeds = load("tpch"), sim.preset("inmemory-32"), [5, 1, 5]
