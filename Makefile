@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test test-spark check format bench long figures results validation outages engines clean
+.PHONY: demo test test-spark check format bench identity long figures results validation outages engines clean
 
 demo: $(VENV)/installed  ## compare schedulers on the shipped trace
 	$(BIN)/lsched compare tpch --schedulers fifo,fair,stride,weighted-fair:alpha=-1,srpt:size=history+share=2,oracle-srpt \
@@ -28,6 +28,9 @@ format: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev  ## speed of the simulator, and of importing large files
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/importers.py
+
+identity: $(VENV)/installed  ## whole shipped traces on both engines: the same event logs?
+	$(BIN)/python benchmarks/identity.py
 
 long: $(VENV)/installed  ## a million queries in bounded memory
 	$(BIN)/python benchmarks/long_trace.py

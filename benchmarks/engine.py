@@ -193,8 +193,10 @@ def peak_mb() -> float:
 def start_up() -> None:
     """Loads the fast engine in this process; prints the seconds for numba, and for the engine."""
     started = time.perf_counter()
-    import numba  # noqa: F401
+    from numba.core.registry import cpu_target
 
+    cpu_target.typing_context.refresh()  # what numba does before its first function
+    cpu_target.target_context.refresh()
     before = time.perf_counter()
     ready_engine("fast")
     print(before - started, time.perf_counter() - before)

@@ -47,3 +47,11 @@ def engine(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture
 def is_updating_golden(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--update-golden"))
+
+
+@pytest.fixture(scope="module")
+def light_processes() -> Iterator[None]:
+    """Processes that tests begin run on the simpy engine, which is loaded sooner."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, "simpy")
+        yield

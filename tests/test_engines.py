@@ -126,7 +126,7 @@ def test_short_runs(
     )
 
 
-@settings(max_examples=20)
+@settings(max_examples=7)
 @given(st.data(), long_traces(), failing_clusters(), SEEDS, SEEDS)
 def test_long_runs(
     data: st.DataObject, the_trace: Trace, cluster: Cluster, seed: int, policy_seed: int

@@ -24,7 +24,10 @@ from lsched.cli import main
 from lsched.output import output_directory
 from traces.output import atomic_file, locked
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="signals, /proc")
+pytestmark = [
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="signals, /proc"),
+    pytest.mark.usefixtures("light_processes"),
+]
 
 DRIVER = Path(__file__).with_name("kill_points.py")
 SIMULATE = "simulate t.jsonl --json x.json --csv x.csv --events x.events --gantt x.png"

@@ -24,6 +24,8 @@ from lsched.workers import MAX_DEATHS
 from sim import Cluster, SchedulerError
 from traces import Trace
 
+pytestmark = pytest.mark.usefixtures("light_processes")
+
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals")
 
 SMALL = Cluster(executors_per_node=2)
