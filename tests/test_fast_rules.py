@@ -180,7 +180,7 @@ def histories(trace: Trace, cluster: Cluster, kind: str) -> History | bool:
 def test_decisions_equal_those_of_the_classes_and_every_case_is_reached() -> None:
     reached: set[str] = set()
 
-    @settings(max_examples=200)
+    @settings(max_examples=300)
     @given(
         traces_with_templates(),
         clusters(),
