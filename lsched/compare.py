@@ -13,11 +13,11 @@ import numpy as np
 from lsched.arrivals import Arrivals
 from lsched.errors import OptionError, WorkerError
 from lsched.runner import Job, Lost, Progress, Run, Setting, bounds_of, run_all
-from lsched.specs import check_schedulers, check_seeds, parse_cluster
+from lsched.specs import check_engine, check_schedulers, check_seeds, parse_cluster
 from lsched.statistics import Ratio, paired_ratio
 from sim import PRESETS, Cluster, LowerBounds, make_scheduler
 from sim.bounds import METHODS, Method
-from sim.engines import EngineName, ready_engine
+from sim.engines import EngineName
 from sim.totals import percentile_figures
 from traces import Trace, load
 from traces.errors import did_you_mean
@@ -235,11 +235,7 @@ def compare(
     clairvoyant = {
         name: bool(getattr(make_scheduler(name), "is_clairvoyant", False)) for name in names
     }
-    try:
-        ready = ready_engine(engine)
-    except ValueError as error:
-        raise OptionError(str(error)) from None
-    setting = Setting(tuple(loaded), resolved, history, ready)
+    setting = Setting(tuple(loaded), resolved, history, check_engine(engine))
     jobs = [
         Job(trace, kind, name, seed, bounds if name == reference else None)
         for trace in range(len(loaded))

@@ -12,12 +12,25 @@ from typing import Any, get_type_hints
 from lsched.cluster_file import read_cluster
 from lsched.errors import OptionError
 from sim import Cluster, ClusterError, preset
+from sim.engines import EngineName, ready_engine
 from sim.registry import split_text
 from sim.values import parse_value
 from traces.errors import did_you_mean
 
 MAX_SEEDS = 100_000
 MAX_SEED = 2**63 - 1
+
+
+def check_engine(name: EngineName | None) -> EngineName:
+    """``sim.engines.ready_engine``, whose error is one of what was given.
+
+    Raises:
+        OptionError: there is none of that name, or it is not installed.
+    """
+    try:
+        return ready_engine(name)
+    except ValueError as error:
+        raise OptionError(str(error)) from None
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

@@ -7,7 +7,8 @@ compiled code would do so anyway.
 
 from __future__ import annotations
 
-US_PER_S = 1_000_000
+from traces.units import US_PER_S
+
 LAST_US = 2**60
 """No clock goes on for longer (36,000 years), so that no sum of times has more than 64 bits."""
 MAX_ESTIMATED_BYTES = 1e15

@@ -10,8 +10,7 @@ from sim.events import Event
 from sim.history import History
 from sim.totals import Totals
 from traces import Query
-
-US_PER_S = 1_000_000
+from traces.units import US_PER_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ from sim.engines import EngineMaker, EngineName, make_engine
 from sim.events import Event
 from sim.history import History
 from sim.legality import checked_entries
-from sim.result import US_PER_S, QueryRecord, Result
+from sim.result import QueryRecord, Result
 from sim.schedule import Allocation, Schedule
 from sim.schedulers.compiled_rule import compiled_rule_of
 from sim.totals import Totals
 from sim.view import ClusterView
 from traces import Trace, TraceStream
+from traces.units import US_PER_S
 
 
 class Simulation:

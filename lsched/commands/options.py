@@ -14,8 +14,8 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from lsched.arrivals import NUM_QUERIES, Arrivals
 from lsched.errors import OptionError
-from lsched.specs import parse_numbers
-from sim.engines import HOW_TO_GET_FAST, EngineName, is_fast_installed, ready_engine
+from lsched.specs import check_engine, parse_numbers
+from sim.engines import HOW_TO_GET_FAST, EngineName, is_fast_installed
 from traces import Part, SplitBy
 
 
@@ -148,7 +148,4 @@ def chosen_engine(option: EngineOption) -> EngineName:
     if name is None and not is_fast_installed():
         print(f"lsched: {HOW_TO_GET_FAST}", file=sys.stderr)
         name = "simpy"
-    try:
-        return ready_engine(name)
-    except ValueError as error:
-        raise OptionError(str(error)) from None
+    return check_engine(name)

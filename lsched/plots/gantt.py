@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from lsched.plots.style import COLOURS, add_title, new_figure, plain
 from lsched.tables import counted, number, short_name, time_unit
 from sim import PRESETS, Event, Result
-from sim.result import US_PER_S
+from traces.units import US_PER_S
 
 QUERY_COLOURS = (
     *COLOURS[:6],

@@ -105,8 +105,8 @@ def _fill_progress(batch: Batch, world: World, slot: int, row: int) -> None:
     num_work_orders, num_claimed, num_done, num_executors = operator.num_work_orders, 0, 0, 0
     if operator.root != NONE:
         root = world.operators[operator.root]
-        num_claimed = _part(num_work_orders, root.next_task, root.num_tasks)
-        num_done = _part(num_work_orders, root.num_done, root.num_tasks)
+        num_claimed = observed.part_of(num_work_orders, root.next_task, root.num_tasks)
+        num_done = observed.part_of(num_work_orders, root.num_done, root.num_tasks)
         num_executors = root.next_task - root.num_done
     batch.operators_num_work_orders[row] = num_work_orders
     batch.operators_num_unclaimed[row] = num_work_orders - num_claimed
@@ -116,16 +116,6 @@ def _fill_progress(batch: Batch, world: World, slot: int, row: int) -> None:
     batch.operators_is_schedulable[row] = observed.is_schedulable(world, slot)
     batch.operators_is_started[row] = operator.root != NONE
     batch.operators_is_complete[row] = operator.is_complete != 0
-
-
-@compiled
-def _part(num_work_orders: int, tasks: int, num_tasks: int) -> int:
-    """Work orders that belong to so many tasks, see ``observed.num_done``; divides if it must."""
-    if num_work_orders == num_tasks:
-        return tasks
-    if tasks == num_tasks:
-        return num_work_orders
-    return num_work_orders * tasks // num_tasks if tasks > 0 else 0
 
 
 @compiled

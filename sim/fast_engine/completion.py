@@ -20,7 +20,7 @@ def complete_query(world: World, slot: int) -> None:
     run.executor_time_us = executor_time_us(world)
     row = world.completed[run.num_completed]
     run.num_completed += 1
-    row.serial, row.slot, row.completion_us = query.serial, slot, run.now_us
+    row.serial, row.completion_us = query.serial, run.now_us
     row.start_us, row.isolated_us = query.start_us, query.isolated_us
     row.delay_us, row.lost_us = query.delay_us, query.lost_us
     row.busy_us = row.num_work_orders = 0

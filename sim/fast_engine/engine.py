@@ -241,11 +241,11 @@ class FastEngine(Engine):
         self._look()
         self._read_log()
         self._read_completed()
-        self.world = self._intake.refill(self.world)
-        self.world = with_more_room(self.world)
-        needed = self.counter("num_returned") + len(self.world.executors)
-        if needed > len(self.world.returned):
-            self.world = grown(self.world, returned=2 * needed)
+        world = with_more_room(self._intake.refill(self.world))
+        needed = self.counter("num_returned") + len(world.executors)
+        if needed > len(world.returned):
+            world = grown(world, returned=2 * needed)
+        self.world = world
 
     def _read_log(self) -> None:
         count = self.counter("num_log")
@@ -262,7 +262,7 @@ class FastEngine(Engine):
             return
         keys = dict[int, None]()
         for row in self.world.completed[:count].tolist():
-            serial, _, completion_us, start_us, busy_us, delay_us, lost_us, isolated_us, size = row
+            serial, completion_us, start_us, busy_us, delay_us, lost_us, isolated_us, size = row
             query = self._intake.queries.pop(serial)
             keys.update(dict.fromkeys(self._intake.history_keys(query)))
             if (active := self._actives.pop(serial, None)) is not None:

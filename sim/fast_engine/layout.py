@@ -148,7 +148,7 @@ RETURNED = _record("task after")
 LOG = _record("time_us kind query_id operator task executor degree")
 
 COMPLETED = _record(
-    "serial slot completion_us start_us busy_us delay_us lost_us isolated_us num_work_orders"
+    "serial completion_us start_us busy_us delay_us lost_us isolated_us num_work_orders"
 )
 """A query that has completed since the arrays were last read."""
 

@@ -23,13 +23,23 @@ def is_schedulable(world: World, slot: int) -> bool:
 
 
 @compiled
+def part_of(num_work_orders: int, tasks: int, num_tasks: int) -> int:
+    """Work orders that belong to so many tasks of a pipeline; divides only where it must."""
+    if num_work_orders == num_tasks:
+        return tasks
+    if tasks == num_tasks:
+        return num_work_orders
+    return num_work_orders * tasks // num_tasks if tasks > 0 else 0
+
+
+@compiled
 def num_done(world: World, slot: int) -> int:
     """Completed work orders of an operator."""
     operator = world.operators[slot]
     if operator.root < 0:
         return 0
     root = world.operators[operator.root]
-    return operator.num_work_orders * root.num_done // root.num_tasks
+    return part_of(operator.num_work_orders, root.num_done, root.num_tasks)
 
 
 @compiled
@@ -39,7 +49,7 @@ def num_claimed(world: World, slot: int) -> int:
     if operator.root < 0:
         return 0
     root = world.operators[operator.root]
-    return operator.num_work_orders * root.next_task // root.num_tasks
+    return part_of(operator.num_work_orders, root.next_task, root.num_tasks)
 
 
 @compiled

@@ -8,11 +8,11 @@ now go in.
 
 from __future__ import annotations
 
-from sim.formulas import US_PER_S
 from sim.sums import ordered_sum
 from sim.view import ClusterView, OperatorView
 from traces import KINDS
 from traces.cache import probe_slowdown
+from traces.units import US_PER_S
 
 WHOLE = 2**31 - 1
 """A pipeline degree that no plan reaches: as far as it goes."""

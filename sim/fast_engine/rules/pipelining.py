@@ -16,8 +16,8 @@ from sim.fast_engine.observed import (
     operator_remaining_us,
 )
 from sim.fast_engine.rules.record import BEST
-from sim.formulas import US_PER_S
 from traces.cache import probe_slowdown
+from traces.units import US_PER_S
 
 MOST_BYTES = 1 << 62
 
