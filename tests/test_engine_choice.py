@@ -10,6 +10,7 @@ import warnings
 import pytest
 from builders import op, plan, trace
 
+import lsched.commands.options
 import sim
 from lsched import compare, tune
 from lsched.cli import main
@@ -32,8 +33,9 @@ def run_python(program: str, **variables: str) -> subprocess.CompletedProcess[st
 @pytest.fixture
 def without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LSCHED_ENGINE", raising=False)
-    monkeypatch.setattr("sim.engines.is_fast_installed", lambda: False)
-    monkeypatch.setattr("lsched.commands.options.is_fast_installed", lambda: False)
+    # Both are imported here already: one imported later would keep what stands in for it.
+    monkeypatch.setattr(sim.engines, "is_fast_installed", lambda: False)
+    monkeypatch.setattr(lsched.commands.options, "is_fast_installed", lambda: False)
     sim.engines._advise.cache_clear()
 
 
