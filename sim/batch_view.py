@@ -5,13 +5,20 @@ The same as ``sim.view`` shows one by one. ``sim.batch_fields`` has the table of
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sim.batch_fields import Group, names_of
 from sim.cluster import Cluster
 from sim.plan_table import PlanTable
+
+if TYPE_CHECKING:
+    from sim.batch_schedule import BatchSchedule
+    from sim.registry import Scheduler
+
+    Adviser = Callable[["BatchView", Scheduler], BatchSchedule]
 
 
 class Rows:
@@ -69,6 +76,7 @@ class BatchView:
         cluster: Cluster,
         tenants: Sequence[str],
         query_classes: Sequence[str],
+        adviser: Adviser,
     ) -> None:
         self.query_offsets = _first(arrays["query_offsets"], num_simulations + 1)
         self.operator_offsets = _first(arrays["operator_offsets"], num_simulations + 1)
@@ -79,9 +87,22 @@ class BatchView:
         self.edges = Rows("edges", arrays, int(self.edge_offsets[-1]))
         self.plans, self.cluster = plans, cluster
         self.tenants, self.query_classes = tenants, query_classes
+        self._adviser = adviser
 
     def __len__(self) -> int:
         return len(self.simulations)
+
+    def advice(self, scheduler: Scheduler) -> BatchSchedule:
+        """What a rule would answer to all simulations of the view; nothing changes.
+
+        For policies that imitate or correct one. Allocations of a simulation stand together, in
+        order of precedence; simulations in the order of the view.
+
+        Raises:
+            ValueError: the compiled engine cannot decide by that rule.
+            RuntimeError: some of the simulations were answered already.
+        """
+        return self._adviser(self, scheduler)
 
 
 def _first(array: np.ndarray, count: int) -> np.ndarray:

@@ -17,8 +17,9 @@ import numpy as np
 
 import sim
 import traces
-from sim.fast_engine import batch
+from sim.fast_engine import advice, batch, twin
 from sim.fast_engine.batch import batch_at
+from sim.fast_engine.layout import RULE
 from sim.fast_engine.progress_line import showing_progress
 
 
@@ -27,6 +28,8 @@ class _Entries(NamedTuple):
     count_rows: Any
     fill: Any
     answer: Any
+    advise: Any
+    costs: Any
 
 
 class _Entry:
@@ -96,8 +99,32 @@ def _kept(digest: int) -> _Entries:
             return 0
         return batch.answer(batch_at(table), num_rows, is_answered, allocations, holds, until_us)
 
-    return _Entries(run_many, count_rows, fill, answer)
+    @_takes(whole, whole, numba.from_dtype(RULE)[::1], rows, rows, row)
+    def advise(
+        table: int,
+        num_rows: int,
+        rule: np.ndarray,
+        allocations: np.ndarray,
+        holds: np.ndarray,
+        until_us: np.ndarray,
+    ) -> tuple[int, int]:
+        if digest < 0:
+            return 0, 0
+        return advice.advise(batch_at(table), num_rows, rule, allocations, holds, until_us)
+
+    @_takes(row, row, row, numba.float64, numba.float64[::1])
+    def costs(
+        addresses: np.ndarray,
+        from_us: np.ndarray,
+        until_us: np.ndarray,
+        horizon_us: float,
+        result: np.ndarray,
+    ) -> None:
+        if digest >= 0:
+            twin.costs(addresses, from_us, until_us, horizon_us, result)
+
+    return _Entries(run_many, count_rows, fill, answer, advise, costs)
 
 
-run_many, count_rows, fill, answer = _kept(_digest_of_sources())
-"""Those of ``batch``, of the batch whose table is at an address."""
+run_many, count_rows, fill, answer, advise, costs = _kept(_digest_of_sources())
+"""Those of ``batch``, ``advice`` and ``twin``, of the batch whose table is at an address."""

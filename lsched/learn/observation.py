@@ -1,0 +1,180 @@
+"""What a policy sees of many simulations, as arrays of features and the graph between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lsched.learn.advice import UNLISTED, Advice
+from lsched.learn.features import OPERATOR_FEATURES, QUERY_FEATURES, SIMULATION_FEATURES
+from sim import BatchView
+
+MS, MB = 1000.0, 1e6
+MOST = 4.0
+"""Of a share."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Features and edges; operators that are complete are left out.
+
+    Attributes:
+        operators, queries, simulations: one column for each feature, see ``features.py``.
+        row: the operator's row in the view.
+        query_of, simulation_of: row of an operator's query, of a query's simulation.
+        height: edges on the longest path from an operator to the end of its plan.
+        producer, consumer, is_breaking: edges between operators of this observation.
+
+    Shapes:
+        operators: (operators, F), float32; queries: (queries, F); simulations: (simulations, F).
+        row, query_of, height: (operators,); simulation_of: (queries,);
+        producer, consumer, is_breaking: (edges,).
+    """
+
+    operators: np.ndarray
+    queries: np.ndarray
+    simulations: np.ndarray
+    row: np.ndarray
+    query_of: np.ndarray
+    simulation_of: np.ndarray
+    height: np.ndarray
+    producer: np.ndarray
+    consumer: np.ndarray
+    is_breaking: np.ndarray
+
+
+def observe(view: BatchView, advice: Advice) -> Observation:
+    """The observation of all simulations of a view."""
+    row = np.flatnonzero(~view.operators.is_complete)
+    query_of = view.operators.query[row]
+    place = np.full(len(view.operators), -1)
+    place[row] = np.arange(len(row))
+    producer, consumer = place[view.edges.producer], place[view.edges.consumer]
+    is_edge = (producer >= 0) & (consumer >= 0)
+    return Observation(
+        _operators(view, advice, row, query_of),
+        _queries(view, advice),
+        _simulations(view),
+        row,
+        query_of,
+        np.array(view.queries.simulation),
+        view.plans.height[view.operators.plan_operator[row]],
+        producer[is_edge],
+        consumer[is_edge],
+        view.edges.is_breaking[is_edge],
+    )
+
+
+def _operators(view: BatchView, advice: Advice, row: np.ndarray, query: np.ndarray) -> np.ndarray:
+    columns, queries = view.operators, view.queries
+    history_us = columns.history_work_order_us[row]
+    est_us = columns.est_work_order_us[row]
+    simulation = queries.simulation[query]
+    corrected_us = est_us * view.simulations.correction[simulation]
+    path_us = columns.history_critical_path_us[row]
+    limit = advice.limit[row]
+    features = np.zeros((len(row), len(OPERATOR_FEATURES)), np.float32)
+    done = _put_logs(
+        features,
+        (est_us, 0.1 * MS),
+        (columns.observed_work_order_us[row], 0.1 * MS),
+        (np.where(np.isnan(history_us), corrected_us, history_us), 0.1 * MS),
+        (columns.est_remaining_us[row], MS),
+        (columns.history_remaining_us[row], MS),
+        (columns.est_critical_path_us[row], MS),
+        (path_us, MS),
+        (columns.num_unclaimed[row], 1.0),
+        (columns.num_running[row], 1.0),
+        (columns.num_executors[row], 1.0),
+        (columns.est_state_bytes[row], MB),
+        (columns.est_output_bytes[row], MB),
+        (columns.memory_bytes[row], MB),
+    )
+    features[:, done] = columns.num_done[row] / np.maximum(columns.num_work_orders[row], 1)
+    features[:, done + 1] = path_us / np.maximum(queries.history_remaining_us[query], 1.0)
+    features[:, done + 2] = limit / np.maximum(view.simulations.num_executors[simulation], 1)
+    features[:, done + 3] = columns.is_schedulable[row]
+    features[:, done + 4] = columns.is_started[row]
+    features[:, done + 5] = limit > 0
+    features[np.arange(len(row)), done + 6 + columns.kind[row]] = 1.0
+    np.minimum(features, MOST, out=features)
+    return features
+
+
+def _queries(view: BatchView, advice: Advice) -> np.ndarray:
+    columns, simulations = view.queries, view.simulations
+    simulation = columns.simulation
+    work_us = columns.history_remaining_us
+    sums_us = np.bincount(simulation, work_us, len(view))
+    position = np.minimum(advice.query_position, 255)
+    budget = _budget_bytes(view)
+    features = np.zeros((len(columns), len(QUERY_FEATURES)), np.float32)
+    done = _put_logs(
+        features,
+        (simulations.now_us[simulation] - columns.arrival_us, 10.0 * MS),
+        (columns.est_remaining_us, MS),
+        (columns.observed_remaining_us, MS),
+        (work_us, MS),
+        (columns.busy_us, MS),
+        (columns.num_past_runs, 1.0),
+        (columns.num_executors, 1.0),
+        (columns.num_local_free, 1.0),
+        (columns.memory_bytes, MB),
+        (columns.est_state_bytes, MB),
+        (position, 1.0),
+    )
+    features[:, done] = columns.num_executors / np.maximum(simulations.num_executors, 1)[simulation]
+    features[:, done + 1] = work_us / np.maximum(sums_us, 1.0)[simulation]
+    if budget:
+        features[:, done + 2] = columns.memory_bytes / budget
+        features[:, done + 3] = columns.est_state_bytes / budget
+    features[:, done + 4] = columns.start_us >= 0
+    features[:, done + 5] = advice.query_position != UNLISTED
+    features[:, done + 6] = advice.held > 0
+    np.minimum(features, MOST, out=features)
+    return features
+
+
+def _simulations(view: BatchView) -> np.ndarray:
+    columns, cluster = view.simulations, view.cluster
+    num_executors = np.maximum(columns.num_executors, 1)
+    num_queries = np.diff(view.query_offsets)
+    work_us = np.bincount(view.queries.simulation, view.queries.history_remaining_us, len(view))
+    budget = _budget_bytes(view)
+    features = np.zeros((len(columns), len(SIMULATION_FEATURES)), np.float32)
+    ones = np.ones(len(columns))
+    done = _put_logs(
+        features,
+        (columns.num_executors, 1.0),
+        (columns.num_free, 1.0),
+        (num_queries, 1.0),
+        (work_us / num_executors, MS),
+        (cluster.move_delay_us * ones, 0.1 * MS),
+        (budget * ones, MB),
+        (columns.correction, 1.0),
+    )
+    features[:, done] = columns.num_free / num_executors
+    if budget:
+        features[:, done + 1] = columns.memory_used_bytes.sum(axis=1) / budget
+    features[:, done + 2] = cluster.release == "pipeline"
+    features[:, done + 3] = budget > 0
+    features[:, done + 4] = cluster.num_nodes > 1
+    np.minimum(features, MOST, out=features)
+    return features
+
+
+def _budget_bytes(view: BatchView) -> float:
+    """Memory of all nodes; 0 if it is unlimited."""
+    return float((view.cluster.memory_bytes or 0) * view.cluster.num_nodes)
+
+
+def _put_logs(features: np.ndarray, *columns: tuple[np.ndarray, float]) -> int:
+    """Fill the first columns with log(1 + value ÷ unit) ÷ 4; how many they are."""
+    block = features[:, : len(columns)]
+    for place, (values, unit) in enumerate(columns):
+        np.multiply(values, 1.0 / unit, out=block[:, place], casting="unsafe")
+    block += 1.0
+    np.log(block, out=block)
+    block *= 0.25
+    return len(columns)
