@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from torch import nn
 
+SLOPE = 0.2
+"""Of LeakyReLU below zero, as in graph attention networks (Veličković et al., ICLR 2018)."""
+
 
 def one_layer(num_inputs: int, width: int) -> nn.Sequential:
     """A linear map and a LeakyReLU."""
-    return nn.Sequential(nn.Linear(num_inputs, width), nn.LeakyReLU(0.2))
+    return nn.Sequential(nn.Linear(num_inputs, width), nn.LeakyReLU(SLOPE))
 
 
 def two_layers(num_inputs: int, width: int) -> nn.Sequential:
     """A linear map, a LeakyReLU and another linear map."""
-    return nn.Sequential(nn.Linear(num_inputs, width), nn.LeakyReLU(0.2), nn.Linear(width, width))
+    return nn.Sequential(nn.Linear(num_inputs, width), nn.LeakyReLU(SLOPE), nn.Linear(width, width))

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.utils import scatter  # type: ignore[import-untyped]
 
 from lsched.learn.encoders.nets import one_layer, two_layers
 from lsched.learn.graph import Embeddings, Graph
 
 
 class Summary(nn.Module):
-    """A whole from its parts: g(Σ over its parts f(part)) + prep(features of the whole).
+    """A whole from its parts: g(Σ over its parts: f(part)) + prep(features of the whole).
 
-    As f ends in a nonlinearity and g begins with a linear map, a second linear map in f would add
-    nothing: sums are linear, so it could be merged into g's.
+    f has one linear map and ends in a LeakyReLU: a second map would change nothing, as it could be
+    drawn out of the sum and merged into the first of g's two.
 
     Shapes:
         parts: ``[P, num_part_features]``; whole_of: ``[P]``; wholes: ``[W, num_whole_features]``;
@@ -30,9 +29,10 @@ class Summary(nn.Module):
         self.prep = two_layers(num_whole_features, width)
 
     def forward(self, parts: Tensor, whole_of: Tensor, wholes: Tensor) -> Tensor:
-        """The summary of each whole."""
-        sums = scatter(self.f(parts), whole_of, dim=0, dim_size=len(wholes), reduce="sum")
-        return self.g(sums) + self.prep(wholes)  # type: ignore[no-any-return]
+        """The summary of each whole; the sum over no parts is 0."""
+        prepared: Tensor = self.prep(wholes)
+        sums = torch.zeros_like(prepared).index_add_(0, whole_of, self.f(parts))
+        return self.g(sums) + prepared  # type: ignore[no-any-return]
 
 
 class Summaries(nn.Module):
@@ -46,11 +46,11 @@ class Summaries(nn.Module):
         width: int,
     ) -> None:
         super().__init__()
-        self.query = Summary(num_operator_features + width, num_query_features, width)
+        self.query = Summary(width + num_operator_features, num_query_features, width)
         self.simulation = Summary(width, num_simulation_features, width)
 
     def forward(self, graph: Graph, operators: Tensor) -> Embeddings:
-        """All three kinds of embeddings, those of operators as given (``[N, width]``)."""
+        """All three kinds of embeddings, those of operators (``[N, width]``) as given."""
         parts = torch.cat([operators, graph.operators], dim=1)
         queries = self.query(parts, graph.query_of, graph.queries)
         simulations = self.simulation(queries, graph.simulation_of, graph.simulations)
