@@ -52,7 +52,8 @@ class TreeConvolution(MessagePassing):  # type: ignore[misc]
             size=(num_nodes, 2 * num_nodes),
         )
         edges = alpha.new_zeros(4 * num_nodes).index_add_(0, neighbours.kind, alpha)
-        window = torch.cat([nodes, around.view(num_nodes, -1), edges.view(num_nodes, 4)], dim=1)
+        both_sides = around.view(num_nodes, 2 * nodes.shape[1])
+        window = torch.cat([nodes, both_sides, edges.view(num_nodes, 4)], dim=1)
         return nodes + leaky_relu(self.filter(window), SLOPE)
 
     def attention(self, nodes: Tensor, neighbours: Neighbours) -> Tensor:
