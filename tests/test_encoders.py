@@ -190,10 +190,10 @@ def test_a_summary_follows_the_equation(generator: torch.Generator) -> None:
     weights = arrays(summary)
     parts, wholes = torch.randn(3, 5, generator=generator), torch.randn(3, 3, generator=generator)
     result = summary(parts, torch.tensor([0, 0, 1]), wholes).detach().numpy()
-    messages = [leaky(dense(weights, "f.0", part)) for part in parts.double().numpy()]
+    messages = [leaky(dense(weights, "f", part)) for part in parts.double().numpy()]
     sums = [messages[0] + messages[1], messages[2], np.zeros(WIDTH)]
     for row, (total, whole) in enumerate(zip(sums, wholes.double().numpy(), strict=True)):
-        expected = two(weights, "g", total) + two(weights, "prep", whole)
+        expected = leaky(dense(weights, "g", total)) + two(weights, "prep", whole)
         np.testing.assert_allclose(result[row], expected, atol=1e-5)
 
 

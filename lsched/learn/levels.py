@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,8 +12,7 @@ from torch import Tensor
 from lsched.learn.order import sorted_rows
 
 
-@dataclass(frozen=True)
-class Inputs:
+class Inputs(NamedTuple):
     """From which operators those of one level receive messages: their consumers.
 
     Attributes:
@@ -71,9 +71,9 @@ class Levels:
         consumers = consumers[edges]
         num_edges_of = np.bincount(producer_place, minlength=len(order))
         offset_of = np.cumsum(num_edges_of) - num_edges_of
-        # Sinks have no edges, operators of all other levels at least one.
-        first_edge = offset_of[first[1:]]
-        num_edges = np.diff(first_edge, append=len(edges))
+        # Sinks have no consumers, operators of all other levels at least one.
+        num_edges = np.bincount(heights[producers], minlength=len(num_operators))[1:]
+        first_edge = np.cumsum(num_edges) - num_edges
         lowest = np.minimum.reduceat(heights[consumers], first_edge) if len(edges) else first_edge
 
         reach = np.arange(1, len(num_operators)) - lowest

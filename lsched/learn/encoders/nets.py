@@ -1,4 +1,4 @@
-"""The small dense networks that the encoders are made of."""
+"""The small dense network that encoders begin with."""
 
 from __future__ import annotations
 
@@ -6,11 +6,6 @@ from torch import nn
 
 SLOPE = 0.2
 """Of LeakyReLU below zero, as in graph attention networks (Veličković et al., ICLR 2018)."""
-
-
-def one_layer(num_inputs: int, width: int) -> nn.Sequential:
-    """A linear map and a LeakyReLU."""
-    return nn.Sequential(nn.Linear(num_inputs, width), nn.LeakyReLU(SLOPE))
 
 
 def two_layers(num_inputs: int, width: int) -> nn.Sequential:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import leaky_relu
 
-from lsched.learn.encoders.nets import one_layer, two_layers
+from lsched.learn.encoders.nets import SLOPE, two_layers
 from lsched.learn.graph import Embeddings, Graph
 
 
 class Summary(nn.Module):
     """A whole from its parts: g(Σ over its parts: f(part)) + prep(features of the whole).
 
-    f has one linear map and ends in a LeakyReLU: a second map would change nothing, as it could be
-    drawn out of the sum and merged into the first of g's two.
+    As in ``Sweep``, f and g are a linear map and a LeakyReLU each, prep has two linear maps. A
+    second map in f would add nothing: it could be drawn out of the sum and merged into g's.
 
     Shapes:
         parts: ``[P, num_part_features]``; whole_of: ``[P]``; wholes: ``[W, num_whole_features]``;
@@ -24,15 +25,16 @@ class Summary(nn.Module):
 
     def __init__(self, num_part_features: int, num_whole_features: int, width: int) -> None:
         super().__init__()
-        self.f = one_layer(num_part_features, width)
-        self.g = two_layers(width, width)
+        self.f = nn.Linear(num_part_features, width)
+        self.g = nn.Linear(width, width)
         self.prep = two_layers(num_whole_features, width)
 
     def forward(self, parts: Tensor, whole_of: Tensor, wholes: Tensor) -> Tensor:
         """The summary of each whole; the sum over no parts is 0."""
         prepared: Tensor = self.prep(wholes)
-        sums = torch.zeros_like(prepared).index_add_(0, whole_of, self.f(parts))
-        return self.g(sums) + prepared  # type: ignore[no-any-return]
+        messages = leaky_relu(self.f(parts), SLOPE)
+        sums = torch.zeros_like(prepared).index_add_(0, whole_of, messages)
+        return leaky_relu(self.g(sums), SLOPE) + prepared
 
 
 class Summaries(nn.Module):

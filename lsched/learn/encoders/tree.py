@@ -59,8 +59,8 @@ class TreeConvolution(MessagePassing):  # type: ignore[misc]
     def attention(self, nodes: Tensor, neighbours: Neighbours) -> Tensor:
         """How much each member counts in its group: α, ``[2E]``, which sums to 1 per group.
 
-        PyG's ``softmax`` subtracts the maximum of each group, which takes six times as long as the
-        rest; a bound on scores does as well.
+        PyG's ``softmax`` subtracts the maximum of each group and takes three to six times as long;
+        a bound on scores does as well.
         """
         sender = self.sender_score(nodes).flatten().index_select(0, neighbours.role)
         receiver = self.receiver_score(nodes).flatten().index_select(0, neighbours.kind)
