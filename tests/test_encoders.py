@@ -162,8 +162,8 @@ def test_a_tree_convolution_follows_the_equation(generator: torch.Generator) -> 
             if w == v
         ]
         scores = [
-            dense(weights, "sender_score", states[u])[number]
-            + dense(weights, "receiver_score", states[v])[2 * number + kind]
+            dense(weights, "scores", states[u])[number]
+            + dense(weights, "scores", states[v])[2 + 2 * number + kind]
             for u, kind in near
         ]
         exponentials = np.exp(leaky(np.array(scores)))

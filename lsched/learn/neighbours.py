@@ -13,7 +13,7 @@ from lsched.learn.order import sorted_rows
 
 @dataclass(frozen=True)
 class Neighbours:
-    """2N groups of operators: group 2v holds the children of operator v, 2v + 1 its parents.
+    """2N groups of operators: group v holds the children of operator v, N + v its parents.
 
     Children are the producers of an operator's inputs, parents the consumers of its output, so
     every edge of the graph makes two members. Members stand by group.
@@ -21,8 +21,9 @@ class Neighbours:
     Attributes:
         edges: row 0: the operator that is a member; row 1: the group that it is in.
         offsets: where each group begins among the members.
-        role: of each member, 2 × operator, and 1 more if it is a parent.
-        kind: of each member, 2 × group, and 1 more if its edge breaks pipelines.
+        role: of each member, the operator, and N more if it is a parent.
+        kind: of each member, the operator whose group it is in, and N more if its edge breaks
+            pipelines, and 2N more if it is a parent.
 
     Shapes:
         edges: ``[2, 2E]``; offsets: ``[2N]``; role, kind: ``[2E]``, all int64.
@@ -44,16 +45,17 @@ class Neighbours:
         """
         device = producer.device
         producers, consumers = producer.cpu().numpy(), consumer.cpu().numpy()
-        group = np.concatenate([2 * consumers, 2 * producers + 1])
+        group = np.concatenate([consumers, producers + num_operators])
         rows = sorted_rows(group, 2 * num_operators)
         group = group[rows]
-        member = np.concatenate([producers, consumers])[rows]
+        role = np.concatenate([producers, consumers + num_operators])[rows]
         breaking = np.tile(is_breaking.cpu().numpy(), 2)[rows]
+        parent = num_operators * (rows >= len(producers))
         size = np.bincount(group, minlength=2 * num_operators)
         fields = (
-            np.stack([member, group]),
+            np.stack([role - parent, group]),
             np.cumsum(size) - size,
-            2 * member + group % 2,
-            2 * group + breaking,
+            role,
+            group + parent + num_operators * breaking,
         )
         return cls(*(torch.from_numpy(field).to(device) for field in fields))
