@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding_bag, leaky_relu
 
-from lsched.learn.encoders.nets import one_layer, two_layers
+from lsched.learn.encoders.nets import SLOPE, two_layers
 from lsched.learn.encoders.summary import Summaries
 from lsched.learn.graph import Embeddings, Graph
 
@@ -13,50 +14,46 @@ from lsched.learn.graph import Embeddings, Graph
 class Sweep(nn.Module):
     """e_v = g(Σ over the consumers u of v: f(e_u)) + prep(x_v), consumers first.
 
-    Every operator is embedded once all its consumers are, so what lies ahead of an operator, such
-    as its critical path, reaches it in one pass however long the path is.
+    Each operator is embedded after all its consumers, so what lies ahead of it, such as its
+    critical path, reaches it in one pass, however long the path is.
+
+    f and g are a linear map and a LeakyReLU each, prep has two linear maps. A level is often a few
+    rows: gathering and summing are one operation, and neither modules nor PyG's ``propagate`` are
+    called per level, as calling would take longer than the work.
 
     Shapes:
         returns ``[N, width]``.
 
     Source: Mao et al., SIGCOMM 2019, section 5.1, equation 1. A child there depends on its parent,
-        so it is a consumer here. The paper writes x_v where we write prep(x_v).
+        so it is a consumer here. The paper writes x_v for prep(x_v).
     """
 
     def __init__(self, num_features: int, width: int) -> None:
         super().__init__()
-        self.f = one_layer(width, width)
-        self.g = two_layers(width, width)
+        self.f = nn.Linear(width, width)
+        self.g = nn.Linear(width, width)
         self.prep = two_layers(num_features, width)
 
     def forward(self, graph: Graph) -> Tensor:
         """The embedding of each operator."""
         levels = graph.levels
         prepared = self.prep(graph.operators).index_select(0, levels.order)
-        sums = torch.zeros_like(prepared)
-        embedded = []
-        first = 0
-        for own, producer, consumer in zip(
-            prepared.split_with_sizes(levels.num_operators),
-            levels.producer_place.split_with_sizes(levels.num_edges),
-            levels.consumer_row.split_with_sizes(levels.num_edges),
-            strict=True,
-        ):
-            # Copied, because later levels still add to other rows of the same memory.
-            received = sums[first : first + len(own)].clone()
-            first += len(own)
-            embedding = self.g(received) + own
-            embedded.append(embedding)
-            if len(producer):
-                messages = self.f(embedding).index_select(0, consumer)
-                sums.index_add_(0, producer, messages)
-        return torch.cat(embedded).index_select(0, levels.place)
+        own = prepared.split_with_sizes(levels.num_operators)
+        f, f_bias, g, g_bias = self.f.weight.t(), self.f.bias, self.g.weight.t(), self.g.bias
+        embeddings = [own[0] + leaky_relu(g_bias, SLOPE)]  # a sum over no consumers is 0
+        messages: list[Tensor] = []
+        for own_of_level, inputs in zip(own[1:], levels.inputs, strict=True):
+            messages.append(leaky_relu(torch.addmm(f_bias, embeddings[-1], f), SLOPE))
+            sent = messages[-1] if inputs.reach == 1 else torch.cat(messages[-inputs.reach :])
+            received = embedding_bag(inputs.rows, sent, inputs.offsets, mode="sum")
+            embeddings.append(leaky_relu(torch.addmm(g_bias, received, g), SLOPE) + own_of_level)
+        return torch.cat(embeddings).index_select(0, levels.place)
 
 
 class GcnEncoder(nn.Module):
     """Decima's graph neural network: a sweep over operators, then summaries.
 
-    Each of the three levels (operators, queries, simulations) has its own f and g.
+    Operators, queries and simulations have an f and a g of their own.
 
     Source: Mao et al., SIGCOMM 2019, section 5.1.
     """

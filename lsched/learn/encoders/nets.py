@@ -1,15 +1,13 @@
-"""The small dense networks that the encoders are made of."""
+"""The small dense network that encoders begin with."""
 
 from __future__ import annotations
 
 from torch import nn
 
-
-def one_layer(num_inputs: int, width: int) -> nn.Sequential:
-    """A linear map and a LeakyReLU."""
-    return nn.Sequential(nn.Linear(num_inputs, width), nn.LeakyReLU(0.2))
+SLOPE = 0.2
+"""Of LeakyReLU below zero, as in graph attention networks (Veličković et al., ICLR 2018)."""
 
 
 def two_layers(num_inputs: int, width: int) -> nn.Sequential:
     """A linear map, a LeakyReLU and another linear map."""
-    return nn.Sequential(nn.Linear(num_inputs, width), nn.LeakyReLU(0.2), nn.Linear(width, width))
+    return nn.Sequential(nn.Linear(num_inputs, width), nn.LeakyReLU(SLOPE), nn.Linear(width, width))

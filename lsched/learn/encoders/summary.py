@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.utils import scatter  # type: ignore[import-untyped]
+from torch.nn.functional import leaky_relu
 
-from lsched.learn.encoders.nets import one_layer, two_layers
+from lsched.learn.encoders.nets import SLOPE, two_layers
 from lsched.learn.graph import Embeddings, Graph
 
 
 class Summary(nn.Module):
-    """A whole from its parts: g(Σ over its parts f(part)) + prep(features of the whole).
+    """A whole from its parts: g(Σ over its parts: f(part)) + prep(features of the whole).
 
-    As f ends in a nonlinearity and g begins with a linear map, a second linear map in f would add
-    nothing: sums are linear, so it could be merged into g's.
+    As in ``Sweep``, f and g are a linear map and a LeakyReLU each, prep has two linear maps. A
+    second map in f would add nothing: it could be drawn out of the sum and merged into g's.
 
     Shapes:
         parts: ``[P, num_part_features]``; whole_of: ``[P]``; wholes: ``[W, num_whole_features]``;
@@ -25,14 +25,16 @@ class Summary(nn.Module):
 
     def __init__(self, num_part_features: int, num_whole_features: int, width: int) -> None:
         super().__init__()
-        self.f = one_layer(num_part_features, width)
-        self.g = two_layers(width, width)
+        self.f = nn.Linear(num_part_features, width)
+        self.g = nn.Linear(width, width)
         self.prep = two_layers(num_whole_features, width)
 
     def forward(self, parts: Tensor, whole_of: Tensor, wholes: Tensor) -> Tensor:
-        """The summary of each whole."""
-        sums = scatter(self.f(parts), whole_of, dim=0, dim_size=len(wholes), reduce="sum")
-        return self.g(sums) + self.prep(wholes)  # type: ignore[no-any-return]
+        """The summary of each whole; the sum over no parts is 0."""
+        prepared: Tensor = self.prep(wholes)
+        messages = leaky_relu(self.f(parts), SLOPE)
+        sums = torch.zeros_like(prepared).index_add_(0, whole_of, messages)
+        return leaky_relu(self.g(sums), SLOPE) + prepared
 
 
 class Summaries(nn.Module):
@@ -46,11 +48,11 @@ class Summaries(nn.Module):
         width: int,
     ) -> None:
         super().__init__()
-        self.query = Summary(num_operator_features + width, num_query_features, width)
+        self.query = Summary(width + num_operator_features, num_query_features, width)
         self.simulation = Summary(width, num_simulation_features, width)
 
     def forward(self, graph: Graph, operators: Tensor) -> Embeddings:
-        """All three kinds of embeddings, those of operators as given (``[N, width]``)."""
+        """All three kinds of embeddings, those of operators (``[N, width]``) as given."""
         parts = torch.cat([operators, graph.operators], dim=1)
         queries = self.query(parts, graph.query_of, graph.queries)
         simulations = self.simulation(queries, graph.simulation_of, graph.simulations)
