@@ -99,7 +99,8 @@ class BatchView:
         order of precedence; simulations in the order of the view.
 
         Raises:
-            ValueError: the compiled engine cannot decide by that rule.
+            ValueError: the compiled engine cannot decide by that rule, or it is ``reserve`` and was
+                asked with another ``short`` or ``size`` before.
             RuntimeError: some of the simulations were answered already.
         """
         return self._adviser(self, scheduler)

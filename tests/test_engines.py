@@ -160,19 +160,22 @@ SIZES = st.sampled_from(["estimate", "observed", "history"])
 @st.composite
 def compiled_rules(draw: st.DrawFn) -> str:
     """Any rule with any parameters, as text."""
-    name = draw(st.sampled_from(["fifo", "fair", "srpt", "priced"]))
+    name = draw(st.sampled_from(["fifo", "fair", "srpt", "priced", "reserve"]))
     options: dict[str, object] = {"pipeline": draw(PIPELINES), "memory": draw(MEMORY)}
-    if name in ("srpt", "priced"):
+    if name in ("srpt", "priced", "reserve"):
         options["size"] = draw(SIZES)
     if name in ("fair", "srpt"):
         options["spare"] = draw(st.sampled_from(["share", "idle"]))
-    if name == "srpt" and (limit := draw(st.sampled_from(["", "cap", "share"]))):
+    if name in ("srpt", "reserve") and (limit := draw(st.sampled_from(["", "cap", "share"]))):
         options[limit] = draw(st.sampled_from([0.0, 0.05, 0.3, 0.77, 1.0]))
     if name == "priced":
         options["weight"] = draw(st.sampled_from([0.0, 0.02, 0.84, 9.0]))
         options["offset"] = draw(st.sampled_from([0.0, 2.3]))
         options["slowdown"] = draw(st.sampled_from([0.0, 0.0165, 0.5]))
         options["hold_moves"] = draw(st.sampled_from([0.0, 0.5, 40.0]))
+    if name == "reserve":
+        options["reserve"] = draw(st.sampled_from([0.0, 0.2, 0.5, 1.0]))
+        options["short"] = draw(st.sampled_from([0.0, 0.3, 0.5, 0.9, 1.0]))
     return f"{name}:" + "+".join(f"{key}={value}" for key, value in options.items())
 
 
@@ -401,6 +404,22 @@ def test_more_events_than_a_portion(is_compiled: bool) -> None:
         is_watched=False,
     )
     assert len(outcome.events) > 65_536
+
+
+def test_more_queries_than_a_rule_remembers() -> None:
+    # The first ones are large, so that later ones are short for as long as those are remembered.
+    the_trace = many_queries(1_500, 48)
+    queries = tuple(
+        msgspec.structs.replace(query, size_factor=1 + query.query_id % 4 + (at < 500))
+        for at, query in enumerate(the_trace.queries)
+    )
+    check_same(
+        msgspec.structs.replace(the_trace, queries=queries),
+        Cluster(executors_per_node=8),
+        lambda: sim.make_scheduler("reserve:reserve=0.5+short=0.2"),
+        is_compiled=True,
+        is_watched=False,
+    )
 
 
 def test_more_changes_of_executors_than_a_portion() -> None:

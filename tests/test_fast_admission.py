@@ -141,6 +141,7 @@ def check_query(world: World, active: TrackedQuery, serial: int) -> None:
         "delay_us": active.delay_us,
         "lost_us": active.lost_us,
         "isolated_us": active.isolated_us,
+        "is_short": NONE,
     }
     checked_elsewhere = {"before", "after", "plan", "times_block", "times_class"}
     assert set(layout.QUERY.names or ()) == expected.keys() | checked_elsewhere

@@ -14,17 +14,17 @@ from strategies import RandomScheduler, clusters, traces
 
 pytest.importorskip("numba")
 
-from worlds import copy_of_world, decision_in, on_world
+from twins import Twin, known_times
+from worlds import copy_of_world, decision_in
 
 import sim
 from sim import Allocation, Cluster, ClusterView, History, Simulation, preset
 from sim.engines import ENGINES
 from sim.fast_engine import observed, rules
 from sim.fast_engine.compile import compiled_entry
-from sim.fast_engine.layout import RULE, World
-from sim.legality import checked_entries
+from sim.fast_engine.layout import RULE
 from sim.registry import Scheduler, make_scheduler
-from sim.schedule import Entry
+from sim.schedulers import short
 from sim.schedulers.common import fair_limit, part_of
 from sim.schedulers.compiled_rule import CompiledRule, compiled_rule_of
 from sim.schedulers.fair import Fair
@@ -32,7 +32,6 @@ from sim.view import Size
 from traces import Query, Trace, load
 
 compiled_fair_limit, compiled_part_of = compiled_entry(fair_limit), compiled_entry(part_of)
-decide = on_world(rules.decide)
 
 SIZES = ("estimate", "observed", "history")
 LISTINGS = [
@@ -41,7 +40,7 @@ LISTINGS = [
 
 
 def policies() -> Iterator[str]:
-    """All four rules with all combinations of words, and numbers of all sizes."""
+    """All five rules with all combinations of words, and numbers of all sizes."""
     for listing in LISTINGS:
         yield f"fifo:{listing}"
         for spare in ("share", "idle"):
@@ -56,6 +55,12 @@ def policies() -> Iterator[str]:
                 "hold_moves=0+weight=3+offset=0.1+slowdown=0",
             ):
                 yield f"priced:size={size}+{numbers}+{listing}"
+            for numbers in (
+                "reserve=0.4",
+                "reserve=1+short=0.7+cap=0.5",
+                "reserve=0.7+short=1+share=1.6",
+            ):
+                yield f"reserve:size={size}+{numbers}+{listing}"
 
 
 TEXTS = list(policies())
@@ -74,6 +79,9 @@ MUST_REACH = {
     "estimates corrected",
     "a chain is left whole where cutting costs",
     "fewer executors than the cluster can have",
+    "a short query beside others",
+    "queries that are not short get nothing",
+    "queries are forgotten",
 }
 
 
@@ -90,84 +98,16 @@ def traces_with_templates(draw: st.DrawFn) -> Trace:
     return msgspec.structs.replace(trace, queries=tuple(queries))
 
 
-def compiled_twin(policy: Scheduler) -> CompiledRule:
-    rule = compiled_rule_of(policy)
-    assert rule is not None
-    return rule
-
-
-def check_decision(simulation: Simulation, world: World, text: str, policy: Scheduler) -> set[str]:
-    """Compare at one event; returns the special cases that came up."""
-    view = simulation.view
-    expected = checked_entries(policy.decide(view), simulation.engine)
-    rules.set_rule(world.rule, compiled_twin(policy))
-    decide(world)
-    assert decision_in(world) == expected, f"{text} at {view.now_us} µs"
-    return set(special_cases(text, view, *expected[:2]))
-
-
-def check_decisions(simulation: Simulation, driver: Scheduler, texts: list[str]) -> set[str]:
+def check_decisions(simulation: Simulation, driver: Scheduler, twins: list[Twin]) -> set[str]:
     """Compare at all events of a run; returns the special cases that came up."""
-    policies = [(text, make_scheduler(text)) for text in texts]
     reached: set[str] = set()
     while (view := simulation.next_event()) is not None:
         world = copy_of_world(simulation)
-        for text, policy in policies:
-            reached |= check_decision(simulation, world, text, policy)
+        for twin in twins:
+            reached |= twin.check(simulation, world)
         reached.update(known_times(view))
         simulation.apply(driver.decide(view))
     return reached
-
-
-def special_cases(
-    text: str, view: ClusterView, entries: list[Entry], holds: dict[int, int]
-) -> Iterator[str]:
-    """Names of what came up in one decision."""
-    if holds:
-        yield "holds"
-    if any(limit < view.num_executors for _, _, limit, _ in entries):
-        yield "a limit below all"
-    if len({root for root, *_ in entries}) < len(entries):
-        yield "an allocation listed twice"
-    if "best" in text:
-        whole = {o.slot: len(o.pipeline) for q in view.queries for o in q.schedulable}
-        if any(degree < whole[root] for root, _, _, degree in entries):
-            yield "a chain is cut where that is cheaper"
-        if any(degree == whole[root] > 1 for root, _, _, degree in entries):
-            yield "a chain is left whole where cutting costs"
-    waiting = [query for query in view.queries if query.schedulable]
-    scheduled = {slot for _, slot, _, _ in entries}
-    if "gate" in text and view.cluster.memory_bytes is not None and "priced" not in text:
-        if len(scheduled) < len(waiting):
-            yield "a query is kept out for memory"
-        budget = view.cluster.memory_bytes * view.cluster.num_nodes
-        alone = view.queries[0] if len(view.queries) == 1 else None
-        if alone and entries and not alone.is_started and alone.est_state_bytes > budget:
-            yield "a query that does not fit is let in alone"
-    if (
-        "priced" in text
-        and not entries
-        and any(o.num_executors for q in waiting for o in q.schedulable)
-    ):
-        yield "operators that run get nothing"
-
-
-def known_times(view: ClusterView) -> Iterator[str]:
-    """Names of what rules may know at an event."""
-    if view.num_executors < view.cluster.num_executors:
-        yield "fewer executors than the cluster can have"
-    history = view._engine.history
-    for query in view.queries:
-        if query.history is None:
-            if history.is_enabled and history.correction != 1.0:
-                yield "estimates corrected"
-        elif query.history is history.plans.get((query.plan, query.template)):
-            yield "history of a template"
-        else:
-            yield "history of a plan"
-        for operator in query.operators:
-            if len(operator.pipeline) > 1 and operator.num_done:
-                yield "a pipeline's time is shared"
 
 
 def histories(trace: Trace, cluster: Cluster, kind: str) -> History | bool:
@@ -177,7 +117,10 @@ def histories(trace: Trace, cluster: Cluster, kind: str) -> History | bool:
     return kind == "empty"
 
 
-def test_decisions_equal_those_of_the_classes_and_every_case_is_reached() -> None:
+def test_decisions_equal_those_of_the_classes_and_every_case_is_reached(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(short, "WINDOW", 3)  # fewer than there are queries
     reached: set[str] = set()
 
     @settings(max_examples=300)
@@ -199,7 +142,8 @@ def test_decisions_equal_those_of_the_classes_and_every_case_is_reached() -> Non
             engine="fast",
         )
         scheduler = make_scheduler(texts[0]) if driver is True else RandomScheduler(int(driver))
-        reached.update(check_decisions(simulation, scheduler, texts))
+        twins = [Twin(text, short.WINDOW) for text in texts]
+        reached.update(check_decisions(simulation, scheduler, twins))
 
     compare()
     assert reached >= MUST_REACH
@@ -221,14 +165,14 @@ def test_all_parameters_with_many_queries(release: str) -> None:
         intermediate_bytes_per_s=10**11,  # cuts are cheap
     )
     simulation, driver = Simulation(trace, cluster, engine="fast"), RandomScheduler(1)
-    policies = [(text, make_scheduler(text)) for text in TEXTS]
+    twins = [Twin(text) for text in TEXTS]
     events, reached = 0, set[str]()
     while (view := simulation.next_event()) is not None:
         events += 1
         if events % 40 == 1:
             world = copy_of_world(simulation)
-            for text, policy in policies:
-                reached |= check_decision(simulation, world, text, policy)
+            for twin in twins:
+                reached |= twin.check(simulation, world)
         simulation.apply(driver.decide(view))
     assert "a chain is cut where that is cheaper" in reached
 
@@ -240,7 +184,7 @@ def test_states_that_fill_the_memory_exactly_are_let_in() -> None:
         simulation = Simulation(trace(the_plan, the_plan), cluster, engine="fast")
         simulation.next_event()
         world = copy_of_world(simulation)
-        check_decision(simulation, world, "gate", make_scheduler("fifo:memory=gate"))
+        Twin("fifo:memory=gate").check(simulation, world)
         assert len(decision_in(world)[0]) == num_entries
 
 
@@ -252,8 +196,7 @@ def test_executors_given_to_one_operator_are_no_longer_local_for_the_next() -> N
     while (view := simulation.next_event()) and not view.queries[0].operators[0].is_complete:
         simulation.apply(driver(view))
     world = copy_of_world(simulation)
-    text = "priced:weight=1+offset=9+slowdown=0+hold_moves=0"
-    check_decision(simulation, world, text, make_scheduler(text))
+    Twin("priced:weight=1+offset=9+slowdown=0+hold_moves=0").check(simulation, world)
     # The first takes the three local ones; the second one of the others, as all need a move.
     assert [limit for _, _, limit, _ in decision_in(world)[0]] == [3, 4]
 
@@ -282,6 +225,37 @@ def test_whole_runs_equal_those_of_the_classes_on_the_other_engine(
         assert compiled_run.num_schedules == run.num_schedules, text
         assert compiled_run.peak_memory_bytes == run.peak_memory_bytes, text
         assert compiled_run.executor_time_s == run.executor_time_s, text
+
+
+def test_every_run_remembers_by_itself() -> None:
+    queries = [(plan(op(*[work] * 4), name=f"work {work}"), 9 * work) for work in range(1, 9)]
+    again = [(plan(op(*[9 - work] * 4), name=f"then {work}"), 80) for work in range(1, 9)]
+    the_trace, cluster = trace(*queries, *again), Cluster(executors_per_node=4, interference=0.9)
+    scheduler, seeds = make_scheduler("reserve:reserve=0.5+size=history"), (1, 2, 1)
+    compiled_logs, logs = (
+        [
+            each.events
+            for each in sim.simulate_many(
+                the_trace, scheduler, cluster=cluster, seeds=seeds, record_events=True, engine=name
+            )
+        ]
+        for name in ENGINES
+    )
+    assert compiled_logs == logs
+    batch = sim.Simulations(the_trace, cluster, seeds, record_events=True)
+    while (view := batch.next_events()) is not None:
+        batch.apply(view.advice(scheduler))
+    assert [each.events for each in batch.results("reserve")] == logs
+
+
+def test_a_batch_remembers_queries_for_one_rule() -> None:
+    view = sim.Simulations(trace(plan(op(1))), Cluster()).next_events()
+    assert view is not None
+    for fine in ("reserve:short=0.3", "reserve:short=0.3+share=2", "srpt"):
+        view.advice(make_scheduler(fine))
+    for other in ("reserve:short=0.4", "reserve:short=0.3+size=history"):
+        with pytest.raises(ValueError, match="remember queries by"):
+            view.advice(make_scheduler(other))
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -48,6 +48,7 @@ BLANK_QUERY = _blank(
     before=NONE,
     after=NONE,
     times_block=NONE,
+    is_short=NONE,
 )
 
 

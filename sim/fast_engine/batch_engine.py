@@ -20,7 +20,8 @@ from sim.fast_engine.twin import Twin
 from sim.fast_engine.world import table_of_arrays
 from sim.plan_table import plan_table
 from sim.registry import Scheduler, scheduler_name
-from sim.schedulers.compiled_rule import compiled_rule_of
+from sim.schedulers.compiled_rule import CompiledRule, compiled_rule_of
+from sim.view import Size
 from traces import TraceError
 
 GROWING: tuple[tuple[Group, str], ...] = (
@@ -60,6 +61,7 @@ class BatchEngine:
         self.statuses[:] = batch.GO_ON
         self.failed: dict[int, int] = {}
         self._twins: dict[int, Twin] = {}
+        self._short_by: tuple[float, Size] | None = None
         self._end_us = int(engines[0].world.cluster["end_us"][0])
         for at, engine in enumerate(engines):
             engine.keep_address_in(self.addresses[at : at + 1])
@@ -127,14 +129,26 @@ class BatchEngine:
         """A compiled rule as a record.
 
         Raises:
-            ValueError: it is not compiled.
+            ValueError: it is not compiled, or ``reserve`` had other parameters before.
         """
         rule = compiled_rule_of(scheduler)
         if rule is None:
             raise ValueError(f"{scheduler_name(scheduler)} is not a rule of the compiled engine")
+        if rule.kind == "reserve":
+            self._check_memory(rule)
         record = np.zeros(1, RULE)
         set_rule(record, rule)
         return record
+
+    def _check_memory(self, rule: CompiledRule) -> None:
+        """Simulations remember which queries are short for one pair of parameters only."""
+        before, now = self._short_by or (rule.short, rule.size), (rule.short, rule.size)
+        if now != before:
+            raise ValueError(
+                f"reserve with short and size {now}, but these simulations remember queries by "
+                f"{before}; ask for others in another batch"
+            )
+        self._short_by = now
 
     def advice(self, view: BatchView, scheduler: Scheduler) -> BatchSchedule:
         """What a rule would answer, see ``BatchView.advice``."""

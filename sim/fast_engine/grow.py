@@ -7,6 +7,7 @@ import numpy as np
 from sim.fast_engine import layout
 from sim.fast_engine.layout import INT, NONE, World
 from sim.fast_engine.tables import Tables
+from sim.schedulers.short import WINDOW
 
 NUM_OPERATORS, NUM_QUERIES, NUM_TIMES = 64, 16, 1024
 """Slots of operators and queries, and room for times of queries, to begin with."""
@@ -79,6 +80,7 @@ def empty_world(tables: Tables, cluster: np.ndarray) -> World:
         completed=np.zeros(max(NUM_COMPLETED, 2 * num_executors), layout.COMPLETED),
         history=history,
         history_operators=np.zeros(len(tables.plan_operators), layout.HISTORY_OPERATOR),
+        judged=np.zeros(WINDOW, layout.JUDGED),
         rule=rule,
     )
 

@@ -87,14 +87,14 @@ RUN = _record(
     "num_entries cursor has_holds num_finished num_going_on num_log num_completed "
     "num_operator_slots num_query_slots free_query_slot num_times "
     "first_returned num_returned memory_bytes peak_memory_bytes fault_slot "
-    "serial lacks schedule_clocks",
+    "serial lacks schedule_clocks num_judged",
     "observed_work_us estimated_work_us",
 )
 """Counters of the run, a single record.
 
 ``num_operator_slots``, ``num_query_slots``, ``num_times``: so many elements have ever been in use;
 of these, some are in lists of free ones. ``free_query_slot``: a free slot, which has the next one
-in ``after``. ``serial``: queries let in so far.
+in ``after``. ``serial``: queries let in so far. ``num_judged``: queries told short or not so far.
 """
 
 OPERATOR = _record(
@@ -123,12 +123,13 @@ OPERATOR_NODE = _record("tasks_on num_running_on held_bytes", "transfer_us")
 QUERY = _record(
     "serial query_id plan template arrival_us start_us base_slot num_operators num_incomplete "
     "num_held num_local_free first_position last_position hold delay_us lost_us isolated_us "
-    "before after times_block times_class num_nodes_on tenant query_class",
+    "before after times_block times_class num_nodes_on tenant query_class is_short",
     "time_factor size_factor",
 )
 """A query in the system; ``before`` and ``after``: its neighbours in order of arrival.
 
 ``times_block``: its block of ``times``, of 2 ** ``times_class`` elements; -1 if it has none.
+``is_short``: whether it was predicted short when the rule ``reserve`` first saw it; -1 before that.
 """
 
 EXECUTOR = _record("node is_there is_free root slot task wave delay_us duration_us before after")
@@ -157,9 +158,12 @@ HISTORY = _record("num_completed first_operator num_operators")
 
 HISTORY_OPERATOR = _record("num_recorded", "busy_us")
 
+JUDGED = _record("number", "work_us")
+"""Predicted work of a query that the rule ``reserve`` has seen, the ``number``-th from 0 on."""
+
 RULE = _record(
     "kind size memory_gate degree is_spare_shared limit_by",
-    "limit weight offset slowdown hold_moves",
+    "limit weight offset slowdown hold_moves reserve short",
 )
 """A compiled scheduler and its parameters."""
 
@@ -179,6 +183,7 @@ class World(NamedTuple):
         is_on: [query slot, node], whether the query has run on the node.
         known: [operator slot, executor ÷ 64], bits of the executors that have worked on a root.
         finished, going_on: executors, in order, at this instant.
+        judged: the last queries that were told short or not, by predicted work.
     """
 
     run: np.ndarray
@@ -210,6 +215,7 @@ class World(NamedTuple):
     completed: np.ndarray
     history: np.ndarray
     history_operators: np.ndarray
+    judged: np.ndarray
     rule: np.ndarray
 
 
@@ -243,6 +249,7 @@ ARRAYS: dict[str, tuple[np.dtype, int]] = {
     "completed": (COMPLETED, 1),
     "history": (HISTORY, 1),
     "history_operators": (HISTORY_OPERATOR, 1),
+    "judged": (JUDGED, 1),
     "rule": (RULE, 1),
 }
 """Types of the arrays and their numbers of dimensions."""

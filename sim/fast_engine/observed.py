@@ -156,6 +156,25 @@ def remaining_us(world: World, query: int, size: int) -> float:
     return total
 
 
+@compiled
+def total_us(world: World, query: int, size: int) -> float:
+    """Predicted work of a whole query, done or not, µs."""
+    base, total = world.queries[query].base_slot, 0.0
+    for slot in range(base, base + world.queries[query].num_operators):
+        total += world.operators[slot].num_work_orders * work_order_us(world, slot, size)
+    return total
+
+
+@compiled
+def usable_executors(world: World, query: int) -> int:
+    """Executors that a query could hold now: those it holds and one per unclaimed work order."""
+    base, total = world.queries[query].base_slot, world.queries[query].num_held
+    for slot in range(base, base + world.queries[query].num_operators):
+        if is_schedulable(world, slot):
+            total += num_unclaimed(world, slot)
+    return total
+
+
 @compiled_allocating
 def critical_paths_us(world: World, query: int, size: int) -> np.ndarray:
     """Of each operator, the work not done on the heaviest path from it to the end, µs."""

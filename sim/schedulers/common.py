@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 
 from sim.schedule import Allocation
 from sim.schedulers.pipelining import WHOLE, best_degree, cached_bytes
+from sim.sums import ordered_sum
 from sim.view import ClusterView, OperatorView, QueryView, Size
 
 Spare = Literal["share", "idle"]
@@ -134,7 +135,7 @@ def claimed_bytes(query: QueryView) -> int:
 
 def total_us(query: QueryView, size: Size) -> float:
     """Predicted work of a whole query, done or not, µs."""
-    return math.fsum(
+    return ordered_sum(
         operator.num_work_orders * operator.work_order_us(size) for operator in query.operators
     )
 

@@ -2,6 +2,7 @@
 
 A scheduler says so with a method ``compiled_rule``. The compiled rule must make the decisions of
 the class's ``decide``, so a class that inherits one of the two and changes anything else has none.
+It starts like an object that has not been asked before, whatever this one has seen.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Literal
 from sim.schedulers.common import MemoryRule, PipelineRule, Spare
 from sim.view import Size
 
-Kind = Literal["fifo", "fair", "srpt", "priced"]
+Kind = Literal["fifo", "fair", "srpt", "priced", "reserve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class CompiledRule:
         memory, pipeline, spare, size: see there.
         cap, share: the limit per query, see ``QueryLimit``.
         weight, offset, slowdown, hold_moves: see ``Priced``.
+        reserve, short: see ``Reserve``.
     """
 
     kind: Kind
@@ -37,6 +39,8 @@ class CompiledRule:
     offset: float = 0.0
     slowdown: float = 0.0
     hold_moves: float = 0.0
+    reserve: float = 0.0
+    short: float = 0.0
 
 
 def compiled_rule_of(policy: object) -> CompiledRule | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sim.registry import register
 from sim.schedule import Allocation
 from sim.schedulers.common import Listing, MemoryRule, PipelineRule, check_number
+from sim.schedulers.compiled_rule import CompiledRule
 from sim.schedulers.short import ShortQueries, divided
 from sim.schedulers.srpt import QueryLimit
 from sim.view import ClusterView, QueryView, Size
@@ -39,8 +40,7 @@ class Reserve:
         pipeline: PipelineRule = "always",
     ) -> None:
         check_number("reserve", reserve, 0.0, 1.0)
-        self._reserve = reserve
-        self._size = size
+        self._reserve, self._size = reserve, size
         self._short = ShortQueries(short, size)
         self._limit = QueryLimit(cap, share)
         self._listing = Listing(memory, pipeline)
@@ -57,6 +57,20 @@ class Reserve:
             limits[query.query_id] = own
         return self._listing.allocations(
             view, [(query, limits[query.query_id]) for query in queries]
+        )
+
+    def compiled_rule(self) -> CompiledRule:
+        """The same rule in the compiled engine."""
+        listing, limit = self._listing, self._limit
+        return CompiledRule(
+            "reserve",
+            listing.memory,
+            listing.pipeline,
+            size=self._size,
+            cap=limit.cap,
+            share=limit.share,
+            reserve=self._reserve,
+            short=self._short.quantile,
         )
 
     def _remaining_us(self, query: QueryView) -> float:

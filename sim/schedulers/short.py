@@ -34,7 +34,7 @@ class ShortQueries:
     def __init__(self, short: float, size: Size) -> None:
         check_number("short", short, 0.0, 1.0)
         check_choice("size", size, Size)
-        self._quantile, self._size = short, size
+        self.quantile, self._size = short, size
         self._run = FreshRun()
         self._start()
 
@@ -57,7 +57,7 @@ class ShortQueries:
 
     def _judge(self, query: QueryView) -> bool:
         work, known = total_us(query, self._size), self._sorted
-        quantile = min(int(self._quantile * len(known)), len(known) - 1)
+        quantile = min(int(self.quantile * len(known)), len(known) - 1)
         is_short = bool(known) and work < known[quantile]
         self._recent.append(work)
         insort(known, work)

@@ -6,7 +6,8 @@ from sim.fast_engine.compile import compiled_allocating
 from sim.fast_engine.layout import NEVER, World
 from sim.fast_engine.rules.limited import decide_limited
 from sim.fast_engine.rules.priced import decide_priced
-from sim.fast_engine.rules.record import PRICED
+from sim.fast_engine.rules.record import PRICED, RESERVE
+from sim.fast_engine.rules.reserve import decide_reserve
 
 
 @compiled_allocating
@@ -24,5 +25,7 @@ def decide(world: World) -> None:
         query = world.queries[query].after
     if world.rule[0].kind == PRICED:
         decide_priced(world)
+    elif world.rule[0].kind == RESERVE:
+        decide_reserve(world)
     else:
         decide_limited(world)

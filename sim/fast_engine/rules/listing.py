@@ -63,11 +63,24 @@ def add_entry(world: World, root: int, limit: int, degree: int) -> None:
 @compiled
 def add_allocations(world: World, queries: np.ndarray, limit: int) -> None:
     """Append what each of ``queries``, in order, may run, with one limit for all."""
-    degree, others_bytes = world.rule[0].degree, cached_bytes(world)
+    others_bytes = cached_bytes(world)
     for query in queries:
-        base = world.queries[query].base_slot
-        for slot in range(base, base + world.queries[query].num_operators):
-            if is_schedulable(world, slot):
-                is_best = degree == BEST
-                own = best_degree(world, slot, others_bytes) if is_best else degree
-                add_entry(world, slot, limit, own)
+        add_query(world, query, limit, others_bytes)
+
+
+@compiled
+def add_query(world: World, query: int, limit: int, others_bytes: int) -> None:
+    """Append what a query may run.
+
+    Args:
+        world: the arrays.
+        query: its slot.
+        limit: executors that it may hold.
+        others_bytes: see ``cached_bytes``.
+    """
+    degree, base = world.rule[0].degree, world.queries[query].base_slot
+    for slot in range(base, base + world.queries[query].num_operators):
+        if is_schedulable(world, slot):
+            is_best = degree == BEST
+            own = best_degree(world, slot, others_bytes) if is_best else degree
+            add_entry(world, slot, limit, own)
