@@ -77,3 +77,8 @@ def advice_of(schedule: BatchSchedule, view: BatchView) -> Advice:
         limits[is_spare],
         degrees[is_spare],
     )
+
+
+def no_advice(view: BatchView) -> Advice:
+    """Where there is no rule, nothing is listed."""
+    return advice_of(BatchSchedule(np.zeros(0, np.int64), np.zeros(0, np.int64)), view)

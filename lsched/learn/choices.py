@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lsched.learn.advice import UNLISTED, Advice
-from lsched.learn.config import DEGREES, FACTORS, FRACTIONS
+from lsched.learn.config import DEGREES, FACTORS, FRACTIONS, PolicyConfig
 from lsched.learn.observation import Observation
 from sim import BatchView
 
@@ -82,9 +82,10 @@ class Choices:
 
 
 def choices_of(
-    view: BatchView, advice: Advice, observation: Observation, has_rule: bool
+    view: BatchView, advice: Advice, observation: Observation, config: PolicyConfig
 ) -> Choices:
     """All choices at a view's events."""
+    has_rule, strength = bool(config.rule), config.strength
     candidates = np.flatnonzero(view.operators.is_schedulable[observation.row])
     row = observation.row[candidates]
     query = observation.query_of[candidates]
@@ -95,9 +96,10 @@ def choices_of(
     is_listed = position < UNLISTED
     if has_rule:
         num_listed = np.bincount(simulation[is_listed], minlength=len(view))
-        listed_prior = -ORDER_STRENGTH * np.log1p(np.where(is_listed, position, 0))
-        stop_prior = -ORDER_STRENGTH * np.log1p(num_listed) - STOP_MARGIN
-        prior = np.where(is_listed, listed_prior, stop_prior[simulation] - STOP_MARGIN)
+        order_strength, margin = ORDER_STRENGTH * strength, STOP_MARGIN * strength
+        listed_prior = -order_strength * np.log1p(np.where(is_listed, position, 0))
+        stop_prior = -order_strength * np.log1p(num_listed) - margin
+        prior = np.where(is_listed, listed_prior, stop_prior[simulation] - margin)
         held = view.queries.num_executors[query]
         base = np.where(is_listed, limit, np.minimum(held + demand, num_executors[simulation]))
     else:
@@ -120,28 +122,30 @@ def choices_of(
         stop_prior.astype(np.float32),
         is_idle | (not is_sticky),
         base,
-        _peaked(len(query_rows), len(factors), FACTORS.index(1.0) if has_rule else None),
+        _peaked(len(query_rows), len(factors), FACTORS.index(1.0) if has_rule else None, strength),
         np.minimum(shares, 1.0).astype(np.float32),
         query_rows,
         query_place,
         demand,
-        _degree_prior(view, advice, row, has_rule),
+        _degree_prior(view, advice, row, has_rule, strength),
         hold_rows,
-        _two(advice.held[hold_rows] > 0),
+        _two(advice.held[hold_rows] > 0, strength),
         view.queries.simulation[query_rows],
         view.queries.simulation[hold_rows],
     )
 
 
-def _peaked(num_rows: int, num_choices: int, best: int | None) -> np.ndarray:
+def _peaked(num_rows: int, num_choices: int, best: int | None, strength: float) -> np.ndarray:
     """Logits of the same choice in each row."""
     logits = np.zeros((num_rows, num_choices), np.float32)
     if best is not None:
-        logits[:, best] = CHOICE_STRENGTH
+        logits[:, best] = CHOICE_STRENGTH * strength
     return logits
 
 
-def _degree_prior(view: BatchView, advice: Advice, row: np.ndarray, has_rule: bool) -> np.ndarray:
+def _degree_prior(
+    view: BatchView, advice: Advice, row: np.ndarray, has_rule: bool, strength: float
+) -> np.ndarray:
     """Degrees can be chosen where a pipeline begins, and could be longer than one operator."""
     columns = view.operators
     can_be_longer = view.plans.pipeline_next[columns.plan_operator[row]] >= 0
@@ -150,11 +154,11 @@ def _degree_prior(view: BatchView, advice: Advice, row: np.ndarray, has_rule: bo
     chosen = np.searchsorted(DEGREES, np.minimum(degree, DEGREES[-1]))
     logits = np.where(is_open[:, None], np.float32(0.0), np.float32(MASKED))
     logits = np.repeat(logits, len(DEGREES), axis=1)
-    logits[np.arange(len(row)), chosen] = CHOICE_STRENGTH
+    logits[np.arange(len(row)), chosen] = CHOICE_STRENGTH * strength
     return logits
 
 
-def _two(is_held: np.ndarray) -> np.ndarray:
+def _two(is_held: np.ndarray, strength: float) -> np.ndarray:
     logits = np.zeros((len(is_held), 2), np.float32)
-    logits[np.arange(len(is_held)), is_held.astype(np.int64)] = CHOICE_STRENGTH
+    logits[np.arange(len(is_held)), is_held.astype(np.int64)] = CHOICE_STRENGTH * strength
     return logits

@@ -32,6 +32,8 @@ class PolicyConfig:
         observed: features that it sees; ``decima``: the five of that paper.
         heads: decisions that it makes besides the order of execution roots; others are the rule's,
             or, without one, all executors, no pipelining, no holds.
+        strength: multiplies the rule's logits. Drawn actions stray from the rule less if it is
+            large, the most probable ones change sooner if it is small.
     """
 
     rule: str = "priced"
@@ -39,6 +41,7 @@ class PolicyConfig:
     width: int = 16
     observed: Observed = "all"
     heads: tuple[Head, ...] = HEADS
+    strength: float = 1.0
 
     def without(self, head: Head) -> PolicyConfig:
         """The same policy without one head."""

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from lsched.learn.choices import Choices
-from lsched.learn.config import DEGREES, PolicyConfig, feature_mask
+from lsched.learn.config import DEGREES, PolicyConfig
 from lsched.learn.encoders import GcnEncoder, TreeEncoder
+from lsched.learn.features import TABLES
 from lsched.learn.graph import Embeddings, Graph
 
 ENCODERS: dict[str, type[nn.Module]] = {"gcn": GcnEncoder, "tree": TreeEncoder}
@@ -57,13 +58,8 @@ class Network(nn.Module):
     def __init__(self, config: PolicyConfig) -> None:
         super().__init__()
         self.config = config
-        masks = {
-            group: torch.tensor(feature_mask(config.observed, group))
-            for group in ("operators", "queries", "simulations")
-        }
-        self._masks = None if all(mask.all() for mask in masks.values()) else masks
         width = config.width
-        self.encoder = ENCODERS[config.encoder](*(len(mask) for mask in masks.values()), width)
+        self.encoder = ENCODERS[config.encoder](*(len(each) for each in TABLES.values()), width)
         self.root = head(3 * width, width, 1)
         if "degree" in config.heads:
             self.degree = head(3 * width, width, len(DEGREES))
@@ -76,8 +72,6 @@ class Network(nn.Module):
 
     def forward(self, graph: Graph, choices: Choices) -> Logits:
         """Logits of all choices."""
-        if self._masks is not None:
-            graph = self._masked(graph)
         embedded = cast(Embeddings, self.encoder(graph))
         device = embedded.simulations.device
 
@@ -109,20 +103,3 @@ class Network(nn.Module):
         inputs = torch.stack([shares, torch.log(shares + 0.01)], dim=2)
         spread = queries[:, None, :].expand(-1, num_factors, -1)
         return cast(Tensor, self.limit(torch.cat([spread, inputs], dim=2)).squeeze(2))
-
-    def _masked(self, graph: Graph) -> Graph:
-        """Without the features that it must not see."""
-        assert self._masks is not None
-        features = (
-            getattr(graph, group) * mask.to(graph.operators.device)
-            for group, mask in self._masks.items()
-        )
-        return Graph(
-            *features,
-            graph.producer,
-            graph.consumer,
-            graph.is_breaking,
-            graph.query_of,
-            graph.simulation_of,
-            graph.height,
-        )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lsched.learn.advice import UNLISTED, Advice
+from lsched.learn.config import Observed, feature_mask
 from lsched.learn.features import OPERATOR_FEATURES, QUERY_FEATURES, SIMULATION_FEATURES
 from sim import BatchView
 
@@ -44,8 +45,8 @@ class Observation:
     is_breaking: np.ndarray
 
 
-def observe(view: BatchView, advice: Advice) -> Observation:
-    """The observation of all simulations of a view."""
+def observe(view: BatchView, advice: Advice, observed: Observed = "all") -> Observation:
+    """The observation of all simulations of a view; features that are not observed are 0."""
     row = np.flatnonzero(~view.operators.is_complete)
     query_of = view.operators.query[row]
     place = np.full(len(view.operators), -1)
@@ -53,9 +54,9 @@ def observe(view: BatchView, advice: Advice) -> Observation:
     producer, consumer = place[view.edges.producer], place[view.edges.consumer]
     is_edge = (producer >= 0) & (consumer >= 0)
     return Observation(
-        _operators(view, advice, row, query_of),
-        _queries(view, advice),
-        _simulations(view),
+        _seen(_operators(view, advice, row, query_of), observed, "operators"),
+        _seen(_queries(view, advice), observed, "queries"),
+        _seen(_simulations(view), observed, "simulations"),
         row,
         query_of,
         np.array(view.queries.simulation),
@@ -64,6 +65,12 @@ def observe(view: BatchView, advice: Advice) -> Observation:
         consumer[is_edge],
         view.edges.is_breaking[is_edge],
     )
+
+
+def _seen(features: np.ndarray, observed: Observed, group: str) -> np.ndarray:
+    if observed != "all":
+        features *= feature_mask(observed, group)
+    return features
 
 
 def _operators(view: BatchView, advice: Advice, row: np.ndarray, query: np.ndarray) -> np.ndarray:

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from lsched.learn.actions import Actions, decide, schedule_of
-from lsched.learn.advice import Advice, advice_of
+from lsched.learn.advice import Advice, advice_of, no_advice
 from lsched.learn.choices import Choices, choices_of
 from lsched.learn.graph import Graph
 from lsched.learn.network import Network
 from lsched.learn.observation import Observation, observe
-from sim import NEVER, BatchSchedule, BatchView, make_scheduler
+from sim import BatchSchedule, BatchView, make_scheduler
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class Policy:
     def situation(self, view: BatchView) -> Situation:
         """What is to be decided at a view's events."""
         advice = (
-            _no_advice(view) if self._rule is None else advice_of(view.advice(self._rule), view)
+            no_advice(view) if self._rule is None else advice_of(view.advice(self._rule), view)
         )
-        observation = observe(view, advice)
-        choices = choices_of(view, advice, observation, self._rule is not None)
+        observation = observe(view, advice, self.network.config.observed)
+        choices = choices_of(view, advice, observation, self.network.config)
         return Situation(observation, choices, advice)
 
     def act(self, situation: Situation, view: BatchView) -> tuple[Actions, BatchSchedule]:
@@ -79,11 +79,3 @@ def graph_of(observation: Observation) -> Graph:
             )
         )
     )
-
-
-def _no_advice(view: BatchView) -> Advice:
-    """Where there is no rule, nothing is listed."""
-    nothing = BatchSchedule(np.zeros(0, np.int64), np.zeros(0, np.int64))
-    advice = advice_of(nothing, view)
-    assert np.all(advice.until_us == NEVER)
-    return advice
