@@ -15,13 +15,17 @@ from lsched.learn.observation import Observation
 from sim import BatchView
 
 ORDER_STRENGTH = 4.0
-"""The logit of the rule's p-th root, from 0, is −4 log(1 + p): it comes first with probability
-0.92 if the network says nothing."""
+"""The logit of a query's roots is −4 log(remaining work), stretched where the rule's order is
+another one: queries of nearly the same size are easily exchanged, others hardly."""
+ROOT_GAP, QUERY_GAP = 1.5, 0.1
+"""Between a query's roots in the rule's order, and the least between queries."""
 STOP_MARGIN = 3.0
 """By how much the rule's stopping is less probable than its last root, and what it leaves out than
 stopping."""
-CHOICE_STRENGTH = 4.5
-"""By how much the logit of the rule's limit, degree and hold exceeds those of others."""
+LIMIT_SPREAD = 0.2
+"""The logit of a factor f of the rule's limit is −(log f)² ÷ 2 spread²."""
+CHOICE_STRENGTH = 3.0
+"""By how much the logit of the rule's degree and hold exceeds those of others."""
 MASKED = -1e4
 """A logit whose probability is exactly 0, without infinities that gradients would stumble over."""
 
@@ -95,10 +99,12 @@ def choices_of(
     position, limit = advice.position[row], advice.limit[row]
     is_listed = position < UNLISTED
     if has_rule:
-        num_listed = np.bincount(simulation[is_listed], minlength=len(view))
-        order_strength, margin = ORDER_STRENGTH * strength, STOP_MARGIN * strength
-        listed_prior = -order_strength * np.log1p(np.where(is_listed, position, 0))
-        stop_prior = -order_strength * np.log1p(num_listed) - margin
+        margin = STOP_MARGIN * strength
+        work_us = np.maximum(view.queries.history_remaining_us[query], 1.0)
+        listed_prior = strength * _order_prior(position, query, simulation, np.log(work_us))
+        lowest = np.zeros(len(view))
+        np.minimum.at(lowest, simulation[is_listed], listed_prior[is_listed])
+        stop_prior = lowest - margin
         prior = np.where(is_listed, listed_prior, stop_prior[simulation] - margin)
         held = view.queries.num_executors[query]
         base = np.where(is_listed, limit, np.minimum(held + demand, num_executors[simulation]))
@@ -122,7 +128,7 @@ def choices_of(
         stop_prior.astype(np.float32),
         is_idle | (not is_sticky),
         base,
-        _peaked(len(query_rows), len(factors), FACTORS.index(1.0) if has_rule else None, strength),
+        _limit_prior(len(query_rows), has_rule, strength),
         np.minimum(shares, 1.0).astype(np.float32),
         query_rows,
         query_place,
@@ -135,12 +141,28 @@ def choices_of(
     )
 
 
-def _peaked(num_rows: int, num_choices: int, best: int | None, strength: float) -> np.ndarray:
-    """Logits of the same choice in each row."""
-    logits = np.zeros((num_rows, num_choices), np.float32)
-    if best is not None:
-        logits[:, best] = CHOICE_STRENGTH * strength
-    return logits
+def _order_prior(
+    position: np.ndarray, query: np.ndarray, simulation: np.ndarray, log_work: np.ndarray
+) -> np.ndarray:
+    """Logits that fall along each simulation's order in the rule's schedule, from 0."""
+    order = np.lexsort((position, simulation))
+    growth = ORDER_STRENGTH * np.diff(log_work[order])
+    is_same = np.diff(query[order]) == 0
+    gap = np.where(is_same, ROOT_GAP, np.maximum(growth, QUERY_GAP))
+    gap[np.diff(simulation[order]) != 0] = 0.0
+    depth = np.concatenate([np.zeros(min(1, len(order))), np.cumsum(gap)])
+    first = np.searchsorted(simulation[order], simulation[order])
+    prior = np.empty(len(order))
+    prior[order] = depth[first] - depth
+    return prior
+
+
+def _limit_prior(num_rows: int, has_rule: bool, strength: float) -> np.ndarray:
+    """Logits of factors of the rule's limit, the same in each row."""
+    if not has_rule:
+        return np.zeros((num_rows, len(FRACTIONS)), np.float32)
+    logits = -strength * np.square(np.log(FACTORS) / LIMIT_SPREAD) / 2.0
+    return np.tile(logits.astype(np.float32), (num_rows, 1))
 
 
 def _degree_prior(

@@ -15,9 +15,9 @@ HEADS: tuple[Head, ...] = ("degree", "limit", "stop", "hold")
 
 DEGREES = (1, 2, 3, WHOLE)
 """Pipeline degrees to choose from; ``WHOLE``: the whole pipeline."""
-FACTORS = (0.25, 0.5, 0.7, 1.0, 1.4, 2.0, 4.0)
+FACTORS = (0.25, 0.4, 0.55, 0.75, 1.0, 1.35, 1.8, 2.5, 4.0)
 """Of the rule's limit, to choose from."""
-FRACTIONS = (0.0, 0.06, 0.125, 0.25, 0.4, 0.65, 1.0)
+FRACTIONS = (0.0, 0.03, 0.06, 0.1, 0.15, 0.25, 0.4, 0.65, 1.0)
 """Of all executors, to choose from where there is no rule; at least one executor."""
 
 

@@ -40,9 +40,7 @@ class Policy:
 
     def situation(self, view: BatchView) -> Situation:
         """What is to be decided at a view's events."""
-        advice = (
-            no_advice(view) if self._rule is None else advice_of(view.advice(self._rule), view)
-        )
+        advice = no_advice(view) if self._rule is None else advice_of(view.advice(self._rule), view)
         observation = observe(view, advice, self.network.config.observed)
         choices = choices_of(view, advice, observation, self.network.config)
         return Situation(observation, choices, advice)

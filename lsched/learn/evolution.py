@@ -1,0 +1,125 @@
+"""Evolution strategies: better weights from how policies with slightly other weights do.
+
+Noise in the weights strays from a policy the same way at all events of a run, where noise in each
+action is undone at the next event. Whole runs are compared, on the same arrivals and luck, so no
+decision has to be told from another's noise.
+
+Source: Salimans et al., "Evolution strategies as a scalable alternative to reinforcement learning",
+2017: antithetic noise, ranks in place of scores. We deviate: noise is in proportion to 1 ÷ √inputs
+of a layer, and the step has the length that Adam's would have on average.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+MOMENTUM, SCALE_MEMORY = 0.9, 0.99
+
+
+@dataclass(frozen=True)
+class EvolutionConfig:
+    """How a generation is made and used.
+
+    Attributes:
+        pairs: of policies, each two on opposite sides of the mean.
+        sigma: size of the noise, in units of ``spread``.
+        step: how far a generation moves the mean, in units of the noise.
+    """
+
+    pairs: int = 16
+    sigma: float = 0.015
+    step: float = 0.3
+
+
+@dataclass(frozen=True)
+class EvolutionState:
+    """Where evolution is: all that the next generation depends on.
+
+    Attributes:
+        mean: weights.
+        momentum: of the gradient, per weight.
+        squares: of the gradient, mean over all weights.
+        generation: how many there have been.
+
+    Shapes:
+        mean, momentum: (weights,), float64.
+    """
+
+    mean: np.ndarray
+    momentum: np.ndarray
+    squares: float = 0.0
+    generation: int = 0
+
+    @classmethod
+    def at(cls, weights: np.ndarray) -> EvolutionState:
+        """Before the first generation."""
+        mean = np.array(weights, np.float64)
+        return cls(mean, np.zeros_like(mean))
+
+
+def noise_of(state: EvolutionState, spread: np.ndarray, pairs: int, seed: int) -> np.ndarray:
+    """The noise of a generation: the same whenever it is asked for.
+
+    Args:
+        state: at which generation.
+        spread: standard deviation of each weight's noise; 0: it does not change.
+        pairs: how many.
+        seed: of the training.
+
+    Shapes:
+        spread: (weights,); returns (pairs, weights).
+    """
+    generator = np.random.default_rng([seed, state.generation])
+    return generator.standard_normal((pairs, len(spread))) * spread
+
+
+def population(state: EvolutionState, noise: np.ndarray, sigma: float) -> np.ndarray:
+    """The weights of a generation: first all on one side of the mean, then their opposites.
+
+    Shapes:
+        noise: (pairs, weights); returns (2 × pairs, weights), float32.
+    """
+    shift = sigma * noise
+    return np.concatenate([state.mean + shift, state.mean - shift]).astype(np.float32)
+
+
+def evolved(
+    state: EvolutionState,
+    noise: np.ndarray,
+    spread: np.ndarray,
+    costs: np.ndarray,
+    config: EvolutionConfig,
+) -> EvolutionState:
+    """The state after a generation.
+
+    Args:
+        state: before.
+        noise: of the generation, see ``noise_of``.
+        spread: likewise.
+        costs: of each of ``population``, less is better; only their order counts.
+        config: how far to go.
+
+    Shapes:
+        costs: (2 × pairs,)
+
+    Raises:
+        FloatingPointError: a cost is not a number.
+    """
+    if not np.all(np.isfinite(costs)):
+        raise FloatingPointError("a cost is not a finite number")
+    count = len(costs)
+    worth = 0.5 - np.argsort(np.argsort(costs, kind="stable"), kind="stable") / (count - 1)
+    pairs = count // 2
+    unit = np.divide(noise, spread, out=np.zeros_like(noise), where=spread > 0)
+    gradient = (worth[:pairs] - worth[pairs:]) @ unit / pairs
+    is_free = spread > 0
+    generation = state.generation + 1
+    momentum = MOMENTUM * state.momentum + (1.0 - MOMENTUM) * gradient
+    square = float(np.mean(gradient[is_free] ** 2)) if is_free.any() else 0.0
+    squares = SCALE_MEMORY * state.squares + (1.0 - SCALE_MEMORY) * square
+    size = np.sqrt(squares / (1.0 - SCALE_MEMORY**generation))
+    direction = momentum / (1.0 - MOMENTUM**generation) / max(size, 1e-12)
+    mean = state.mean + config.step * config.sigma * spread * direction
+    return replace(state, mean=mean, momentum=momentum, squares=squares, generation=generation)
