@@ -18,6 +18,7 @@ class ActiveQuery:
         recorded_per_work_order: their ratio; the last batch may be smaller than the others.
         est_work_order_us: per operator, estimated mean time of this cluster's work orders.
         byte_factors: per operator, by how much bytes are scaled.
+        serial: how many queries arrived before it.
         slot, base_slot: its index in the state's query columns, and that of its first operator in
             the operator columns.
         is_active: whether it is still in the system.
@@ -43,7 +44,7 @@ class ActiveQuery:
         self.compiled = compiled
         self.arrival_us = query.arrival_us
         self.is_active = True
-        self.slot = self.base_slot = -1
+        self.serial = self.slot = self.base_slot = -1
         self._seed = seed
 
     @cached_property

@@ -7,15 +7,18 @@ There are two, with the same event logs: ``sim.simpy_engine``, the reference, an
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from sim.active import ActiveQuery
 from sim.cluster import Cluster
 from sim.events import Event
 from sim.history import History
+from sim.names import Indices
 from sim.result import QueryRecord
 from sim.schedule import Entry
+from sim.workload import CompiledPlan
 
 if TYPE_CHECKING:
     from sim.query_view import QueryView
@@ -59,6 +62,7 @@ class Engine(ABC):
 
     Attributes:
         cluster, history: of the run; completed queries are added to the history.
+        plans: of the trace, by name.
         events: the log, None unless it is recorded.
         query_views: of the queries in the system, in order of arrival.
         now_us: the current instant.
@@ -68,12 +72,18 @@ class Engine(ABC):
     """
 
     cluster: Cluster
+    plans: Mapping[str, CompiledPlan]
     history: History
     events: list[Event] | None
     query_views: dict[ActiveQuery, QueryView]
     now_us: int
     num_schedules: int
     executor_time_us: int
+
+    @cached_property
+    def indices(self) -> Indices:
+        """Plans, tenants and classes by number."""
+        return Indices(self.plans)
 
     @property
     @abstractmethod

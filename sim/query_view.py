@@ -43,6 +43,11 @@ class QueryView:
         """Its index in the state's query columns."""
         return self._active.slot
 
+    @property
+    def serial(self) -> int:
+        """How many queries arrived before it."""
+        return self._active.serial
+
     @cached_property
     def operators(self) -> tuple[OperatorView, ...]:
         """All operators, in the plan's order."""
@@ -88,9 +93,14 @@ class QueryView:
         return sum(self._engine.state.busy_us[base : base + len(self.operators)])
 
     @property
+    def start_us(self) -> int:
+        """When its first work order started, µs; -1 before."""
+        return self._engine.state.start_us[self._active.slot]
+
+    @property
     def is_started(self) -> bool:
         """Whether any work order has been started."""
-        return self._engine.state.start_us[self._active.slot] >= 0
+        return self.start_us >= 0
 
     @property
     def memory_bytes(self) -> int:

@@ -16,13 +16,17 @@ import zlib
 from collections.abc import Callable, Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_type_hints, runtime_checkable
 
 from sim.errors import SchedulerError, UnknownScheduler
 from sim.schedule import Allocation, Schedule
 from sim.values import parse_value
 from sim.view import ClusterView
 from traces.errors import did_you_mean
+
+if TYPE_CHECKING:
+    from sim.batch_schedule import BatchSchedule
+    from sim.batch_view import BatchView
 
 GROUP = "lsched.schedulers"
 
@@ -32,6 +36,15 @@ class Scheduler(Protocol):
 
     def decide(self, view: ClusterView) -> Schedule | Iterable[Allocation]:
         """Answer a scheduling event."""
+        ...
+
+
+@runtime_checkable
+class BatchScheduler(Protocol):
+    """A scheduler that can be asked for many simulations at once."""
+
+    def decide_many(self, view: BatchView) -> BatchSchedule:
+        """Answer the scheduling events of all simulations of the view."""
         ...
 
 

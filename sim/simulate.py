@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import time
-import traceback
-from collections.abc import Iterator
-from pathlib import Path
 
+from sim.ask import ask_many, ask_one, is_asked_for_many
 from sim.cluster import Cluster, preset
 from sim.engine import OnRecord
-from sim.engines import EngineMaker, EngineName
-from sim.errors import InvalidSchedule, SchedulerError
+from sim.engines import EngineMaker, EngineName, engine_name
 from sim.history import History
 from sim.registry import Scheduler, make_scheduler, scheduler_name
 from sim.result import Result
 from sim.simulation import Simulation
-from sim.view import ClairvoyantView
+from sim.simulations import Simulations
 from traces import Trace, TraceStream
 
 
@@ -32,6 +29,9 @@ def simulate(
     engine: EngineName | EngineMaker | None = None,
 ) -> Result:
     """Replay ``trace`` on ``cluster`` under ``scheduler``.
+
+    One that also has ``decide_many`` is asked by it where the compiled engine runs: no object is
+    made for a query or an operator then.
 
     Args:
         trace: plans and queries. Those of a stream are taken as they arrive.
@@ -53,6 +53,17 @@ def simulate(
     policy = make_scheduler(scheduler, seed=seed) if isinstance(scheduler, str) else scheduler
     if isinstance(cluster, str):
         cluster = preset(cluster)
+    if not callable(engine) and engine_name(engine) == "fast" and is_asked_for_many(policy):
+        batch = Simulations(
+            [trace],
+            cluster or Cluster(),
+            [seed],
+            history=history,
+            record_events=record_events,
+            on_record=on_record,
+            keep_records=keep_records,
+        )
+        return ask_many(batch, policy, name)[0]
     simulation = Simulation(
         trace,
         cluster or Cluster(),
@@ -66,34 +77,5 @@ def simulate(
     started = time.perf_counter()
     schedule_s = simulation.run_compiled(policy)
     if schedule_s is None:
-        schedule_s = _ask(simulation, policy, name)
+        schedule_s = ask_one(simulation, policy, name)
     return simulation.result(name, schedule_s, time.perf_counter() - started)
-
-
-def _ask(simulation: Simulation, policy: Scheduler, name: str) -> float:
-    """Run to the end, asking ``policy`` at each scheduling event; the seconds that it took."""
-    is_clairvoyant = getattr(policy, "is_clairvoyant", False)
-    clairvoyant = ClairvoyantView(simulation.engine) if is_clairvoyant else None
-    schedule_s = 0.0
-    while (view := simulation.next_event()) is not None:
-        before = time.perf_counter()
-        try:
-            schedule = policy.decide(clairvoyant or view)
-            if isinstance(schedule, Iterator):
-                schedule = list(schedule)  # a generator fails here, where it can be blamed
-        except (Exception, SystemExit) as error:
-            raise SchedulerError(blame(name, error)) from error
-        schedule_s += time.perf_counter() - before
-        try:
-            simulation.apply(schedule)
-        except InvalidSchedule as error:
-            place = f"scheduler {name!r} at {simulation.now_us} µs"
-            raise InvalidSchedule(f"{place}: {error}") from error
-    return schedule_s
-
-
-def blame(name: str, error: BaseException) -> str:
-    """What a scheduler raised, and where."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{Path(place.filename).name}:{place.lineno}"
-    return f"scheduler {name!r} raised {type(error).__name__}: {error} ({where})"

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from functools import partial
-from typing import Protocol, runtime_checkable
 
-from sim.batch_schedule import BatchSchedule
-from sim.batch_view import BatchView
+from sim.ask import ask_many, is_asked_for_many
 from sim.cluster import Cluster, preset
 from sim.engines import EngineMaker, EngineName, engine_name
-from sim.errors import InvalidSchedule, SchedulerError
 from sim.history import History
 from sim.registry import Scheduler, make_scheduler, scheduler_name
 from sim.result import Result
-from sim.schedulers.compiled_rule import compiled_rule_of
-from sim.simulate import blame, simulate
+from sim.simulate import simulate
 from sim.simulations import Simulations, paired_with_seeds
 from traces import Trace, TraceStream
-
-
-@runtime_checkable
-class BatchScheduler(Protocol):
-    """A scheduler that can be asked for many simulations at once."""
-
-    def decide_many(self, view: BatchView) -> BatchSchedule:
-        """Answer the scheduling events of all simulations of the view."""
-        ...
 
 
 def simulate_many(
@@ -71,7 +57,7 @@ def simulate_many(
             if isinstance(scheduler, str)
             else scheduler
         )
-        if isinstance(policy, BatchScheduler) and compiled_rule_of(policy) is None:
+        if is_asked_for_many(policy):
             batch = Simulations(
                 traces,
                 cluster,
@@ -80,7 +66,7 @@ def simulate_many(
                 record_events=record_events,
                 keep_records=keep_records,
             )
-            return _ask(batch, policy, scheduler_name(scheduler))
+            return ask_many(batch, policy, scheduler_name(scheduler))
         maker = _sharing(cluster)
     return [
         simulate(
@@ -103,21 +89,3 @@ def _sharing(cluster: Cluster) -> EngineMaker:
     from sim.fast_engine.shared import Shared
 
     return partial(FastEngine, shared=Shared(cluster))
-
-
-def _ask(batch: Simulations, policy: BatchScheduler, name: str) -> list[Result]:
-    """Run to the end, asking ``policy`` for all that await an answer."""
-    schedule_s = 0.0
-    started = time.perf_counter()
-    while (view := batch.next_events()) is not None:
-        before = time.perf_counter()
-        try:
-            schedule = policy.decide_many(view)
-        except (Exception, SystemExit) as error:
-            raise SchedulerError(blame(name, error)) from error
-        schedule_s += time.perf_counter() - before
-        try:
-            batch.apply(schedule)
-        except InvalidSchedule as error:
-            raise InvalidSchedule(f"scheduler {name!r}: {error}") from error
-    return batch.results(name, schedule_s, time.perf_counter() - started)

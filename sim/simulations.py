@@ -8,20 +8,20 @@ from typing import NoReturn
 
 import numpy as np
 
+from sim.batch_answer import not_in, schedule_in_row
 from sim.batch_schedule import IS_ANSWERED, NO_ROW, BatchSchedule, Packed, packed
 from sim.batch_view import BatchView
 from sim.cluster import Cluster
+from sim.engine import OnRecord
 from sim.engines import engine_name
 from sim.errors import InvalidSchedule, Stalled
-from sim.fast_engine.layout import NEVER
 from sim.history import History
 from sim.legality import checked_entries
 from sim.plan_table import PlanTable
 from sim.registry import Scheduler
 from sim.result import Result
-from sim.schedule import Allocation, Hold, Schedule
 from sim.simulation import Simulation
-from sim.view import ClusterView, QueryView
+from sim.view import ClusterView
 from traces import Trace, TraceError, TraceStream
 
 
@@ -43,6 +43,7 @@ class Simulations:
         seeds: one for each simulation (R8).
         history: completed runs for each to start with; True starts with none, False hides history.
         record_events: whether to keep the event logs.
+        on_record: called with the record of each query some time after it has completed.
         keep_records: whether results have one record per query.
 
     Raises:
@@ -61,6 +62,7 @@ class Simulations:
         *,
         history: History | bool = True,
         record_events: bool = False,
+        on_record: OnRecord | None = None,
         keep_records: bool = True,
     ) -> None:
         engine_name("fast")  # says how to get numba where it is missing
@@ -78,6 +80,7 @@ class Simulations:
                 seed,
                 history=history,
                 record_events=record_events,
+                on_record=on_record,
                 keep_records=keep_records,
                 engine=partial(FastEngine, shared=shared),
             )
@@ -134,7 +137,7 @@ class Simulations:
         if status == IS_ANSWERED:
             raise RuntimeError("apply() for a simulation that was answered: name those left")
         if status == NO_ROW:
-            raise InvalidSchedule(_not_in(view, schedules))
+            raise InvalidSchedule(not_in(view, schedules))
         if status >= 0:
             self._raise_invalid(view, schedules, status)
         if self._is_pending:
@@ -200,12 +203,16 @@ class Simulations:
             for each, share in zip(self.simulations, shares, strict=True)
         ]
 
+    def _place(self, simulation: int) -> str:
+        """Which one it is, where there are several."""
+        return f"simulation {simulation}: " if len(self) > 1 else ""
+
     def _raise_failure(self, simulation: int) -> NoReturn:
         self._engines[simulation].read()
         try:
             self._batch.fail(simulation)
         except (Stalled, TraceError) as error:
-            raise type(error)(f"simulation {simulation}: {error}") from error
+            raise type(error)(f"{self._place(simulation)}{error}") from error
 
     def _raise_invalid(self, view: BatchView, schedules: Packed, row: int) -> NoReturn:
         """Say what is wrong with the schedule of the simulation in a row."""
@@ -213,10 +220,11 @@ class Simulations:
         cluster_view = self.cluster_view(simulation)
         try:
             checked_entries(
-                _schedule_of(view, schedules, row, cluster_view.queries), self._engines[simulation]
+                schedule_in_row(view, schedules, row, cluster_view.queries),
+                self._engines[simulation],
             )
         except InvalidSchedule as error:
-            raise InvalidSchedule(f"simulation {simulation}: {error}") from error
+            raise InvalidSchedule(f"{self._place(simulation)}{error}") from error
         raise AssertionError(f"the schedule of simulation {simulation} was rejected, but is legal")
 
 
@@ -242,48 +250,3 @@ def paired_with_seeds(
     if len(set(streams)) < len(streams):
         raise ValueError("a TraceStream can be run once; give one for each seed, or load() it")
     return list(zip(traces, seeds, strict=True))
-
-
-def _schedule_of(
-    view: BatchView, schedules: Packed, row: int, queries: Sequence[QueryView]
-) -> Schedule:
-    """The schedule of one simulation as objects; ``queries``: those in its system."""
-    first_query, last_query = view.query_offsets[row : row + 2].tolist()
-    first, last = view.operator_offsets[row : row + 2].tolist()
-    allocations = [
-        Allocation(
-            queries[int(view.operators.query[operator]) - first_query].operators[
-                int(view.operators.index[operator])
-            ],
-            num_executors,
-            degree,
-        )
-        for operator, num_executors, degree in schedules.allocations.T.tolist()
-        if first <= operator < last
-    ]
-    holds = [
-        Hold(queries[query - first_query], num_executors)
-        for query, num_executors in schedules.holds.T.tolist()
-        if first_query <= query < last_query
-    ]
-    until_us = int(schedules.until_us[row])
-    return Schedule(allocations, holds, None if until_us == NEVER else until_us)
-
-
-def _not_in(view: BatchView, schedules: Packed) -> str:
-    """The message for the first row that is none of the view, or of a simulation not answered."""
-    for name, rows, num_rows, of_query in (
-        ("operators", schedules.allocations[0], len(view.operators), view.operators.query),
-        ("queries", schedules.holds[0], len(view.queries), np.arange(len(view.queries))),
-    ):
-        for row in rows.tolist():
-            if not 0 <= row < num_rows:
-                return f"rule R5: row {row} of {name}; allowed: 0 to {num_rows - 1}, as in the view"
-            simulation = view.queries.simulation[of_query[row]]
-            if not schedules.is_answered[simulation]:
-                return (
-                    f"rule R5: row {row} of {name}, of simulation "
-                    f"{view.simulations.simulation[simulation]}, which is not in `simulations`; "
-                    "allowed: rows of simulations that are answered"
-                )
-    raise AssertionError("all rows are those of the view")

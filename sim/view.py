@@ -60,6 +60,11 @@ class ClusterView:
         return list(self._engine.query_views.values())
 
     @property
+    def correction(self) -> float:
+        """Observed ÷ estimated work of all completed queries; 1 before the first."""
+        return self._engine.history.correction
+
+    @property
     def memory_used_bytes(self) -> list[int]:
         """Bytes of states and cut outputs held per node; zeros without a memory budget."""
         return self._engine.memory_used_bytes

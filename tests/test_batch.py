@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -27,12 +26,12 @@ from sim import (
     ClusterView,
     InvalidSchedule,
     OperatorView,
-    QueryView,
     Result,
     Schedule,
     Simulation,
     Simulations,
     Stalled,
+    batch_view_of,
     simulate_many,
 )
 from sim.batch_fields import field_table
@@ -50,137 +49,47 @@ def rows_of(view: BatchView, group: str, row: int) -> range:
     return range(int(offsets[row]), int(offsets[row + 1]))
 
 
-def operators_of(view: ClusterView) -> list[OperatorView]:
-    return [operator for query in view.queries for operator in query.operators]
-
-
-def edges_of(view: ClusterView) -> list[tuple[OperatorView, OperatorView]]:
-    """Producers and consumers, by consumer, breaking ones first."""
-    return [
-        (producer, consumer)
-        for consumer in operators_of(view)
-        for is_breaking in (True, False)
-        for producer in consumer.producers
-        if consumer.is_breaking(producer) == is_breaking
-    ]
-
-
-def past_us(operator: OperatorView) -> float:
-    return math.nan if operator.query.history is None else operator.work_order_us("history")
-
-
-def left_us(operator: OperatorView, size: Any) -> float:
-    return operator.query.operator_remaining_us(size)[operator.index]
-
-
-class Expected:
-    """What one simulation's view says of each column; rows of others come before it."""
-
-    def __init__(self, view: ClusterView, batch: BatchView, row: int) -> None:
-        self.view, self.batch, self.row = view, batch, row
-        first = rows_of(batch, "operators", row).start
-        self.operator_rows = {o.slot: first + at for at, o in enumerate(operators_of(view))}
-        first_query = rows_of(batch, "queries", row).start
-        self.query_rows = {q.slot: first_query + at for at, q in enumerate(view.queries)}
-
-    def simulations(self) -> dict[str, list[Any]]:
-        view = self.view
-        return {
-            "now_us": [view.now_us],
-            "num_executors": [view.num_executors],
-            "num_free": [view.num_free],
-            "correction": [view._engine.history.correction],
-            "num_executors_on": [view.num_executors_on],
-            "memory_used_bytes": [view.memory_used_bytes],
-        }
-
-    def queries(self) -> dict[str, list[Any]]:
-        columns: dict[str, Callable[[QueryView], Any]] = {
-            "simulation": lambda q: self.row,
-            "first_operator": lambda q: self.operator_rows[q.operators[0].slot],
-            "num_operators": lambda q: len(q.operators),
-            "slot": lambda q: q.slot,
-            "query_id": lambda q: q.query_id,
-            "size_factor": lambda q: q.size_factor,
-            "arrival_us": lambda q: q.arrival_us,
-            "num_executors": lambda q: q.num_executors,
-            "num_local_free": lambda q: q.num_local_free,
-            "busy_us": lambda q: q.busy_us,
-            "memory_bytes": lambda q: q.memory_bytes,
-            "est_state_bytes": lambda q: q.est_state_bytes,
-            "num_past_runs": lambda q: 0 if q.history is None else q.history.num_completed,
-            "est_remaining_us": lambda q: q.est_remaining_us,
-            "observed_remaining_us": lambda q: q.remaining_us("observed"),
-            "history_remaining_us": lambda q: q.remaining_us("history"),
-            "start_us": lambda q: q._engine.state.start_us[q.slot],
-        }
-        return {name: [of(q) for q in self.view.queries] for name, of in columns.items()}
-
-    def operators(self) -> dict[str, list[Any]]:
-        columns: dict[str, Callable[[OperatorView], Any]] = {
-            "query": lambda o: self.query_rows[o.query.slot],
-            "slot": lambda o: o.slot,
-            "index": lambda o: o.index,
-            "kind": lambda o: KIND_NAMES.index(o.kind) if o.kind in KIND_NAMES else len(KIND_NAMES),
-            "root": lambda o: self.operator_rows[o.pipeline[0].slot] if o.is_started else -1,
-            "num_work_orders": lambda o: o.num_work_orders,
-            "num_unclaimed": lambda o: o.num_unclaimed,
-            "num_running": lambda o: o.num_running,
-            "num_done": lambda o: o.num_done,
-            "num_executors": lambda o: o.num_executors,
-            "is_schedulable": lambda o: o.is_schedulable,
-            "is_started": lambda o: o.is_started,
-            "is_complete": lambda o: o.is_complete,
-            "est_work_order_us": lambda o: o.est_work_order_us,
-            "observed_work_order_us": lambda o: o.work_order_us("observed"),
-            "history_work_order_us": past_us,
-            "est_remaining_us": lambda o: o.est_remaining_us,
-            "history_remaining_us": lambda o: left_us(o, "history"),
-            "est_critical_path_us": lambda o: o.query.critical_paths_us()[o.index],
-            "history_critical_path_us": lambda o: o.query.critical_paths_us("history")[o.index],
-            "est_state_bytes": lambda o: o.est_state_bytes,
-            "est_output_bytes": lambda o: o.est_output_bytes,
-            "memory_bytes": lambda o: o.memory_bytes,
-        }
-        each = operators_of(self.view)
-        return {name: [of(o) for o in each] for name, of in columns.items()}
-
-    def edges(self) -> dict[str, list[Any]]:
-        edges = edges_of(self.view)
-        return {
-            "producer": [self.operator_rows[producer.slot] for producer, _ in edges],
-            "consumer": [self.operator_rows[consumer.slot] for _, consumer in edges],
-            "is_breaking": [consumer.is_breaking(producer) for producer, consumer in edges],
-        }
-
-
-BY_NAME = {
-    "simulations": {"simulation"},
-    "queries": {"serial", "plan", "tenant", "query_class"},
-    "operators": {"plan_operator"},
-    "edges": set[str](),
-}
-"""Columns that are compared through what they point at, see ``check_names``."""
-
-
 def check_view(batch: BatchView, row: int, view: ClusterView) -> None:
     """All columns of one simulation equal what its view says, to the last bit."""
-    expected = Expected(view, batch, row)
-    for group, columns in (
-        ("simulations", expected.simulations()),
-        ("queries", expected.queries()),
-        ("operators", expected.operators()),
-        ("edges", expected.edges()),
-    ):
-        shown = {field.name: field for field in FIELDS if field.group == group}
-        assert set(shown) == set(columns) | BY_NAME[group]
-        rows = range(row, row + 1) if group == "simulations" else rows_of(batch, group, row)
-        for name, values in columns.items():
-            column = getattr(getattr(batch, group), name)
-            assert column.dtype == shown[name].dtype
-            given = column[rows.start : rows.stop].tolist()
-            assert repr(given) == repr(values), f"{group} {name} at {view.now_us} µs"
+    expected = batch_view_of(view)
+    firsts = {"simulations": row} | {
+        group: rows_of(batch, group, row).start for group in ("queries", "operators", "edges")
+    }
+    for field in FIELDS:
+        if (field.group, field.name) in BY_NAME:
+            continue
+        first, count = firsts[field.group], len(getattr(expected, field.group))
+        if field.group != "simulations":
+            assert len(rows_of(batch, field.group, row)) == count
+        column = getattr(getattr(batch, field.group), field.name)
+        assert column.dtype == field.dtype
+        values = getattr(getattr(expected, field.group), field.name)
+        if field.unit == "row":
+            values = np.where(values < 0, values, values + firsts[GROUP_OF[field.name]])
+        given = column[first : first + count].tolist()
+        place = f"{field.group} {field.name} at {view.now_us} µs"
+        assert repr(given) == repr(values.tolist()), place
     check_names(batch, row, view)
+    check_names(expected, 0, view)
+
+
+GROUP_OF = {
+    "simulation": "simulations",
+    "query": "queries",
+    "first_operator": "operators",
+    "root": "operators",
+    "producer": "operators",
+    "consumer": "operators",
+}
+"""What columns of rows point at."""
+BY_NAME = {
+    ("simulations", "simulation"),
+    ("queries", "plan"),
+    ("queries", "tenant"),
+    ("queries", "query_class"),
+    ("operators", "plan_operator"),
+}
+"""Columns that are compared through what they point at, see ``check_names``."""
 
 
 def check_names(batch: BatchView, row: int, view: ClusterView) -> None:
@@ -195,20 +104,24 @@ def check_names(batch: BatchView, row: int, view: ClusterView) -> None:
         rows = slice(queries.first_operator[at], queries.first_operator[at] + count)
         assert operators.plan_operator[rows].tolist() == list(range(first, first + count))
         assert (batch.plans.kind[operators.plan_operator[rows]] == operators.kind[rows]).all()
-    serials = queries.serial[rows_of(batch, "queries", row)].tolist()
-    assert serials == sorted(set(serials))
 
 
 Answer = tuple[list[tuple[int, int, int]], list[tuple[int, int]], int | None]
 """Allocations, holds and timer of one simulation, by rows of a view."""
 
 
-def in_rows(schedule: Schedule, expected: Expected) -> Answer:
+def in_rows(schedule: Schedule, view: ClusterView, batch: BatchView, row: int) -> Answer:
+    first_query = rows_of(batch, "queries", row).start
+    row_of = {query.slot: first_query + at for at, query in enumerate(view.queries)}
+
+    def operator_row(operator: OperatorView) -> int:
+        first = batch.queries.first_operator[row_of[operator.query.slot]]
+        return int(first) + operator.index
+
     allocations = [
-        (expected.operator_rows[a.operator.slot], a.num_executors, a.pipeline_degree)
-        for a in schedule.allocations
+        (operator_row(a.operator), a.num_executors, a.pipeline_degree) for a in schedule.allocations
     ]
-    holds = [(expected.query_rows[h.query.slot], h.num_executors) for h in schedule.holds]
+    holds = [(row_of[h.query.slot], h.num_executors) for h in schedule.holds]
     return allocations, holds, schedule.until_us
 
 
@@ -359,7 +272,7 @@ def answer_some(
             at = int(view.simulations.simulation[row])
             twin = views.pop(at)
             schedule = schedulers[at].decide(twin)
-            answers[row] = in_rows(schedule, Expected(twin, view, row))
+            answers[row] = in_rows(schedule, twin, view, row)
             alone[at].apply(schedule)
         reached.update(cases_in(view, answers))
         batch.apply(together(view, answers, draw))

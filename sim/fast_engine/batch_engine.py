@@ -162,8 +162,9 @@ class BatchEngine:
             self._address, len(view), record, allocations, holds, until_us
         )
         operators, num_executors, degrees = allocations[:, :num_allocations]
+        hold_queries, hold_executors = holds[:, :num_holds]
         return BatchSchedule(
-            operators, num_executors, degrees, *holds[:, :num_holds], until_us=until_us
+            operators, num_executors, degrees, hold_queries, hold_executors, until_us
         )
 
     def try_out(

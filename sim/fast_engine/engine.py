@@ -73,6 +73,7 @@ class FastEngine(Engine):
         self._on_record = on_record
         self._seed = seed
         self._prepared = shared.prepared(trace.plans)
+        self.plans = self._prepared.compiled
         record = cluster_record(
             cluster, seed, is_logged=events is not None, has_history=history.is_enabled
         )
@@ -301,6 +302,7 @@ class FastEngine(Engine):
             serial = int(queries["serial"][slot])
             query = self._intake.queries[serial]
             active = ActiveQuery(query, self._prepared.compiled[query.plan], self._seed)
+            active.serial = serial
             active.slot, active.base_slot = slot, int(queries["base_slot"][slot])
             self._actives[serial] = active
             self.query_views[active] = QueryView(self, active)

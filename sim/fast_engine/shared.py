@@ -6,23 +6,9 @@ from collections.abc import Sequence
 
 from sim.cluster import Cluster
 from sim.fast_engine.tables import plan_tables
+from sim.names import Names
 from sim.workload import CompiledPlan
 from traces import Plan
-
-
-class Names:
-    """Names in the order in which they were first seen; their indices never change."""
-
-    def __init__(self) -> None:
-        self._indices: dict[str, int] = {}
-
-    def index_of(self, name: str) -> int:
-        """Its index; a new name comes to the end."""
-        return self._indices.setdefault(name, len(self._indices))
-
-    def as_list(self) -> list[str]:
-        """All names, by index."""
-        return list(self._indices)
 
 
 class PreparedPlans:

@@ -60,6 +60,7 @@ class SimpyEngine(Engine):
         self.num_schedules = self.now_us = 0
         self._state = State()
         self.progress = Progress(trace, cluster, seed, self._state, history)
+        self.plans = self.progress.plans
         self._clock = Clock()
         self._schedule = self._clock.schedule
         self._finished: list[Executor] = []

@@ -25,6 +25,7 @@ class Progress:
     """Lets queries in, starts and completes pipelines, and keeps what must be known of them.
 
     Attributes:
+        plans: of the trace, by name.
         pipelines: started pipelines of queries in the system, by slot of their root.
     """
 
@@ -43,11 +44,14 @@ class Progress:
         self.history = history
         self._cluster = cluster
         self._seed = seed
-        self._compiled = {plan.name: CompiledPlan(plan, cluster) for plan in trace.plans}
+        self.plans = {plan.name: CompiledPlan(plan, cluster) for plan in trace.plans}
+        self._num_admitted = 0
 
     def admit(self, query: Query) -> TrackedQuery:
         """Let a query into the system."""
-        active = TrackedQuery(query, self._compiled[query.plan], self._seed)
+        active = TrackedQuery(query, self.plans[query.plan], self._seed)
+        active.serial = self._num_admitted
+        self._num_admitted += 1
         active.isolated_us = isolated_bound_us(active, self._cluster)
         self.state.add(active)
         return active
