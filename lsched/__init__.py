@@ -2,7 +2,7 @@
 
 from lsched.arrivals import Arrivals
 from lsched.compare import Case, Comparison, Outcome, compare
-from lsched.errors import OptionError, WorkerError
+from lsched.errors import CheckpointError, OptionError, WorkerError
 from lsched.runner import Lost, Run
 from lsched.specs import parse_cluster, parse_seeds
 from lsched.statistics import Ratio
@@ -14,6 +14,7 @@ __all__ = [
     "Arrivals",
     "Candidate",
     "Case",
+    "CheckpointError",
     "Comparison",
     "Lost",
     "OptionError",

@@ -9,6 +9,10 @@ class OptionError(ValueError):
     """An option, or a combination of options, that makes no sense."""
 
 
+class CheckpointError(ValueError):
+    """A policy's files are missing, damaged, or not for this version; names the file."""
+
+
 class WorkerError(RuntimeError):
     """Worker processes ended without any answer, for instance because memory ran out."""
 

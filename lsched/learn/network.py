@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -39,6 +41,16 @@ def head(num_inputs: int, width: int, num_outputs: int) -> nn.Sequential:
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
     return nn.Sequential(nn.Linear(num_inputs, width), nn.LeakyReLU(0.2), last)
+
+
+def weights_of(network: nn.Module) -> dict[str, np.ndarray]:
+    """Copies of all weights, by name."""
+    return {name: value.cpu().numpy().copy() for name, value in network.state_dict().items()}
+
+
+def set_weights(network: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
+    """Set all weights, by name."""
+    network.load_state_dict({name: torch.from_numpy(np.array(w)) for name, w in weights.items()})
 
 
 class Network(nn.Module):

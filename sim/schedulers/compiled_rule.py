@@ -8,12 +8,13 @@ It starts like an object that has not been asked before, whatever this one has s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from sim.schedulers.common import MemoryRule, PipelineRule, Spare
 from sim.view import Size
 
 Kind = Literal["fifo", "fair", "srpt", "priced", "reserve"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,61 @@
+"""Which linear maps a network is made of: so that weights can be checked and used without torch."""
+
+from __future__ import annotations
+
+from lsched.learn.config import DEGREES, PolicyConfig
+from lsched.learn.features import TABLES
+
+TREE_LAYERS = 2
+"""Of ``encoders.TreeEncoder``."""
+
+
+def linear_maps(config: PolicyConfig) -> dict[str, tuple[int, int]]:
+    """Numbers of outputs and inputs, by name in ``network.Network``."""
+    width = config.width
+    return _encoder(config) | {
+        f"{name}.{layer}": shape
+        for name, (inputs, outputs) in {
+            "root": (3 * width, 1),
+            "degree": (3 * width, len(DEGREES)),
+            "stop": (width, 1),
+            "limit": (2 * width + 2, 1),
+            "hold": (2 * width, 1),
+        }.items()
+        if name == "root" or name in config.heads
+        for layer, shape in ((0, (width, inputs)), (2, (outputs, width)))
+    }
+
+
+def weight_shapes(config: PolicyConfig) -> dict[str, tuple[int, ...]]:
+    """Shapes of all weights and biases, by name."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, (outputs, inputs) in linear_maps(config).items():
+        shapes[f"{name}.weight"] = (outputs, inputs)
+        shapes[f"{name}.bias"] = (outputs,)
+    return shapes
+
+
+def _encoder(config: PolicyConfig) -> dict[str, tuple[int, int]]:
+    width = config.width
+    operators, queries, simulations = (len(features) for features in TABLES.values())
+    maps: dict[str, tuple[int, int]] = {}
+    if config.encoder == "gcn":
+        maps |= {"sweep.f": (width, width), "sweep.g": (width, width)}
+        maps |= _two_layers("sweep.prep", operators, width)
+    else:
+        maps |= _two_layers("prep", operators, width)
+        for layer in range(TREE_LAYERS):
+            maps[f"layers.{layer}.scores"] = (6, width)
+            maps[f"layers.{layer}.filter"] = (width, 3 * width + 4)
+    for name, parts, whole in (
+        ("query", width + operators, queries),
+        ("simulation", width, simulations),
+    ):
+        summary = f"summaries.{name}"
+        maps |= {f"{summary}.f": (width, parts), f"{summary}.g": (width, width)}
+        maps |= _two_layers(f"{summary}.prep", whole, width)
+    return {f"encoder.{name}": shape for name, shape in maps.items()}
+
+
+def _two_layers(name: str, inputs: int, width: int) -> dict[str, tuple[int, int]]:
+    return {f"{name}.0": (width, inputs), f"{name}.2": (width, width)}
