@@ -77,6 +77,7 @@ class BatchView:
         tenants: Sequence[str],
         query_classes: Sequence[str],
         adviser: Adviser,
+        address: int | None = None,
     ) -> None:
         self.query_offsets = _first(arrays["query_offsets"], num_simulations + 1)
         self.operator_offsets = _first(arrays["operator_offsets"], num_simulations + 1)
@@ -87,10 +88,24 @@ class BatchView:
         self.edges = Rows("edges", arrays, int(self.edge_offsets[-1]))
         self.plans, self.cluster = plans, cluster
         self.tenants, self.query_classes = tenants, query_classes
-        self._adviser = adviser
+        self._arrays, self._adviser, self._address = arrays, adviser, address
 
     def __len__(self) -> int:
         return len(self.simulations)
+
+    @property
+    def address(self) -> int:
+        """Where compiled code finds the columns, see ``sim.fast_engine.batch.view_at``.
+
+        Needs numba.
+        """
+        if self._address is None:
+            from sim.fast_engine.batch_layout import VIEW_ARRAYS
+            from sim.fast_engine.world import table_of_arrays
+
+            self._table = table_of_arrays(self._arrays, VIEW_ARRAYS)
+            self._address = int(self._table.ctypes.data)
+        return self._address
 
     def advice(self, scheduler: Scheduler) -> BatchSchedule:
         """What a rule would answer to all simulations of the view; nothing changes.

@@ -89,6 +89,18 @@ def ready_engine(name: EngineName | None = None) -> EngineName:
     return resolved
 
 
+def ready_batches() -> None:
+    """What steps many simulations side by side is loaded; see ``ready_engine``.
+
+    Raises:
+        ValueError: the fast engine is not installed.
+    """
+    ready_engine("fast")
+    entry = importlib.import_module("sim.fast_engine.entry")
+    for each in (entry.count_rows, entry.fill, entry.answer, entry.advise):
+        each.make_ready()
+
+
 @cache
 def is_fast_installed() -> bool:
     """Whether numba is there."""

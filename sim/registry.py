@@ -80,10 +80,11 @@ def register(name: str) -> Callable[[SchedulerClass], SchedulerClass]:
     return decorate
 
 
-def scheduler_names() -> list[str]:
-    """Every name that ``make_scheduler`` knows, sorted."""
+def scheduler_names(*, plugins: bool = True) -> list[str]:
+    """Every name that ``make_scheduler`` knows, sorted; ``plugins``: of entry points too."""
     _import_own()
-    return sorted({*_registered, *(point.name for point in entry_points(group=GROUP))})
+    points = entry_points(group=GROUP) if plugins else ()
+    return sorted({*_registered, *(point.name for point in points)})
 
 
 def scheduler_class(name: str) -> Callable[..., Scheduler]:

@@ -13,7 +13,14 @@ from lsched.learn.choices import Choices, choices_of
 from lsched.learn.graph import Graph
 from lsched.learn.network import Network
 from lsched.learn.observation import Observation, observe
-from sim import BatchSchedule, BatchView, make_scheduler
+from sim import (
+    BatchSchedule,
+    BatchView,
+    ClusterView,
+    Schedule,
+    decide_one,
+    make_scheduler,
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ class Policy:
 
     def act(self, situation: Situation, view: BatchView) -> tuple[Actions, BatchSchedule]:
         """Decide, and what that means as schedules."""
-        with torch.no_grad():
+        with torch.inference_mode():
             logits = self.network(graph_of(situation.observation), situation.choices)
         actions = decide(logits, situation.choices, view.simulations.num_executors, self.generator)
         has_rule = self._rule is not None
@@ -57,6 +64,10 @@ class Policy:
     def decide_many(self, view: BatchView) -> BatchSchedule:
         """Answer the scheduling events of all simulations of a view."""
         return self.act(self.situation(view), view)[1]
+
+    def decide(self, view: ClusterView) -> Schedule:
+        """Answer a scheduling event."""
+        return decide_one(self, view)
 
 
 def graph_of(observation: Observation) -> Graph:

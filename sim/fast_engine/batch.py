@@ -12,7 +12,7 @@ import numpy as np
 
 from sim.batch_schedule import FINE, IS_ANSWERED, LACKS_ROOM, NO_ROW
 from sim.fast_engine import loop
-from sim.fast_engine.batch_layout import ARRAYS, Batch
+from sim.fast_engine.batch_layout import ARRAYS, VIEW_ARRAYS, Batch
 from sim.fast_engine.batch_rows import fill_simulation
 from sim.fast_engine.compile import compiled
 from sim.fast_engine.layout import NEVER, NONE, World
@@ -26,6 +26,8 @@ GO_ON = -1
 BATCH = TableType("Batch", ARRAYS)
 batch_at = table_at(BATCH)
 """The batch whose table is at an address."""
+view_at = table_at(TableType("View", VIEW_ARRAYS))
+"""The columns of a view whose table is at an address (``BatchView.address``), or of a batch."""
 
 
 @compiled

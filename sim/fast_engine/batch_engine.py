@@ -61,6 +61,7 @@ class BatchEngine:
         self.statuses[:] = batch.GO_ON
         self.failed: dict[int, int] = {}
         self._twins: dict[int, Twin] = {}
+        self._records: dict[CompiledRule, np.ndarray] = {}
         self._short_by: tuple[float, Size] | None = None
         self._end_us = int(engines[0].world.cluster["end_us"][0])
         for at, engine in enumerate(engines):
@@ -103,7 +104,13 @@ class BatchEngine:
         entry.fill(self._address, num_rows)
         names = self._shared.tenants.as_list(), self._shared.query_classes.as_list()
         return BatchView(
-            self._arrays.arrays, num_rows, self.plans, self._cluster, *names, self.advice
+            self._arrays.arrays,
+            num_rows,
+            self.plans,
+            self._cluster,
+            *names,
+            self.advice,
+            self._address,
         )
 
     def _make_room(self, num_rows: int) -> bool:
@@ -136,8 +143,10 @@ class BatchEngine:
             raise ValueError(f"{scheduler_name(scheduler)} is not a rule of the compiled engine")
         if rule.kind == "reserve":
             self._check_memory(rule)
-        record = np.zeros(1, RULE)
-        set_rule(record, rule)
+        record = self._records.get(rule)
+        if record is None:
+            record = self._records[rule] = np.zeros(1, RULE)
+            set_rule(record, rule)
         return record
 
     def _check_memory(self, rule: CompiledRule) -> None:

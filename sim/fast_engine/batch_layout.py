@@ -21,15 +21,20 @@ OFFSETS = ("query_offsets", "operator_offsets", "edge_offsets")
 SCRATCH = {"num_entries": "simulations", "holds": "queries"}
 """By row: allocations in the answer that is being checked; executors to be held, -1: none named."""
 
-ARRAYS: dict[str, tuple[np.dtype, int]] = {
-    **dict.fromkeys((*PER_SIMULATION, *OFFSETS, *SCRATCH), (INT, 1)),
-    "kinds": (INT, 1),
+VIEW_ARRAYS: dict[str, tuple[np.dtype, int]] = {
+    **dict.fromkeys(OFFSETS, (INT, 1)),
     **{
         f"{field.group}_{field.name}": (np.dtype(field.dtype), 1 + field.is_per_node)
         for field in FIELDS
     },
 }
-"""Types of the arrays and their numbers of dimensions. ``kinds``: by operator in ``PlanTable``."""
+"""Types of the arrays of a ``BatchView`` and their numbers of dimensions."""
+ARRAYS: dict[str, tuple[np.dtype, int]] = {
+    **VIEW_ARRAYS,
+    **dict.fromkeys((*PER_SIMULATION, *SCRATCH), (INT, 1)),
+    "kinds": (INT, 1),
+}
+"""Likewise, of a batch; its view's come first. ``kinds``: by operator in ``PlanTable``."""
 
 PAGE, LINE = 4096, 64
 """Bytes of a page of memory and of a line of the cache."""

@@ -12,25 +12,31 @@ from numba.core import event
 
 from sim.fast_engine.compile import num_compiled_functions
 
-MESSAGE = "compiling the fast engine, once for this installation"
+ENGINE = "the fast engine"
 
 
 class _Line(event.Listener):
     """Counts functions that are compiled, on standard error."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str) -> None:
+        self._message = f"compiling {what}, once for this installation"
         self._started = time.perf_counter()
         self._num_begun = 0
 
     def on_start(self, event: Any) -> None:
         """A function is about to be compiled."""
         if self._num_begun == 0 and not sys.stderr.isatty():
-            print(f"{MESSAGE} (about a minute)", file=sys.stderr, flush=True)
+            print(f"{self._message} (about a minute)", file=sys.stderr, flush=True)
         self._num_begun += 1
         if sys.stderr.isatty():
             total = num_compiled_functions()
             done = min(self._num_begun, total)
-            print(f"\r{MESSAGE}: {done} of {total} functions", end="", file=sys.stderr, flush=True)
+            print(
+                f"\r{self._message}: {done} of {total} functions",
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def on_end(self, event: Any) -> None:
         """It is compiled."""
@@ -42,9 +48,9 @@ class _Line(event.Listener):
 
 
 @contextmanager
-def showing_progress() -> Iterator[None]:
+def showing_progress(what: str = ENGINE) -> Iterator[None]:
     """Show a line while something is compiled here; nothing where it is found on disk."""
-    line = _Line()
+    line = _Line(what)
     with event.install_listener("numba:compile", line):
         yield
     line.close()

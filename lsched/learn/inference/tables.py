@@ -1,0 +1,59 @@
+"""What compiled code is called with: tables of arrays, as ``sim.fast_engine.world`` has them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from sim.fast_engine.layout import FLOAT, INT
+from sim.fast_engine.world import TableType, table_at
+
+SINGLE = np.dtype(np.float32)
+
+POLICY_ARRAYS = {
+    "weights": (SINGLE, 1),
+    "spans": (INT, 2),
+    "parts": (INT, 1),
+    "mask": (SINGLE, 1),
+}
+"""A policy, see ``maps.Packed``."""
+
+PLACE_ARRAYS = {
+    "height": (INT, 1),
+    "pipeline_next": (INT, 1),
+    "budget_bytes": (FLOAT, 1),
+    "move_delay_us": (FLOAT, 1),
+    "is_sticky": (INT, 1),
+    "has_many_nodes": (INT, 1),
+}
+"""Where it decides: two columns of ``PlanTable`` by operator of a plan, and of the cluster its
+memory on all nodes (0: unlimited), its delays, how it releases executors, and its nodes."""
+
+ANSWER_ARRAYS = {
+    "counts": (INT, 1),
+    "roots": (SINGLE, 1),
+    "stop": (SINGLE, 1),
+    "limits": (SINGLE, 2),
+    "degrees": (SINGLE, 2),
+    "holds": (SINGLE, 2),
+    "allocations": (INT, 2),
+    "held": (INT, 2),
+}
+"""What it answers: logits as in ``network.Logits``; allocations (operator, executors, degree) and
+held executors (query, executors) as in ``BatchSchedule``; and how many of each there are."""
+
+NUM_ROOTS, NUM_LIMITS, NUM_HOLDS, NUM_ALLOCATIONS, NUM_HELD = range(5)
+"""Places in counts."""
+
+policy_at = table_at(TableType("Policy", POLICY_ARRAYS))
+place_at = table_at(TableType("Place", PLACE_ARRAYS))
+answer_at = table_at(TableType("Answer", ANSWER_ARRAYS))
+
+
+class Table(Protocol):
+    """A table of arrays in compiled code: ``table.name`` is the array of that name."""
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        """An array."""
+        ...
