@@ -22,7 +22,7 @@ def main(names: list[str]) -> None:
     """Compare on the traces of these names, all of them if there are none."""
     for trace in map(traces.load, names or traces.shipped_names()):
         for cluster in CLUSTERS:
-            for scheduler in sim.scheduler_names():
+            for scheduler in sim.scheduler_names(plugins=False):
                 compare(trace, cluster, scheduler)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from lsched.learn.card import Card, Training
 from lsched.learn.checkpoint import save
 from lsched.learn.config import DECIMA, PolicyConfig
+from lsched.learn.inference.maps import flattened
 from lsched.learn.shapes import weight_shapes
 
 CONFIGS = {
@@ -18,6 +19,7 @@ CONFIGS = {
     "narrow": PolicyConfig(rule="srpt:size=history+share=2", width=8, observed="no-history"),
     "few-heads": PolicyConfig(rule="fair:spare=share", heads=("degree", "hold")),
     "no-rule": PolicyConfig(rule=""),
+    "holds": PolicyConfig(rule="priced:hold_moves=50+slowdown=0.3", encoder="gcn", strength=0.2),
 }
 TRAINING = Training(
     trace="tpch",
@@ -45,3 +47,8 @@ def random_weights(
 def saved(path: Path, config: PolicyConfig, seed: int = 0) -> Card:
     """A policy in files."""
     return save(path, config, random_weights(config, seed), TRAINING)
+
+
+def random_vector(config: PolicyConfig, seed: int = 0) -> np.ndarray:
+    """The same as one vector."""
+    return flattened(config, random_weights(config, seed))

@@ -120,6 +120,6 @@ def own_schedulers() -> list[str]:
     """Registered schedulers that come with the package."""
     return [
         name
-        for name in sim.scheduler_names()
+        for name in sim.scheduler_names(plugins=False)
         if scheduler_class(name).__module__.startswith("sim.schedulers")
     ]

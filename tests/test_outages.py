@@ -322,7 +322,7 @@ FAILING = [
     traces(),
     clusters(),
     st.sampled_from(FAILING),
-    st.sampled_from(sim.scheduler_names()),
+    st.sampled_from(sim.scheduler_names(plugins=False)),
     st.integers(0, 2**32),
 )
 def test_nothing_is_lost_or_done_twice_whatever_fails(

@@ -47,7 +47,7 @@ CLUSTERS = {
         memory_bytes=100 * MB,
     ),
 }
-NAMES = scheduler_names()
+NAMES = scheduler_names(plugins=False)
 OPTIONS = ("memory=gate", "pipeline=never", "pipeline=best+memory=gate")
 
 

@@ -85,8 +85,9 @@ def _decider(checkpoint: Checkpoint) -> BatchScheduler:
     config, weights = checkpoint.card.policy, checkpoint.weights
     if is_fast_installed():
         from lsched.learn.inference.decider import Decider
+        from lsched.learn.inference.maps import flattened
 
-        return Decider(config, weights)
+        return Decider(config, flattened(config, weights))
     for package in ("torch", "torch_geometric"):
         if importlib.util.find_spec(package) is None:
             raise ValueError(

@@ -57,10 +57,12 @@ def record_array(dtype: Any) -> Any:
     return numba.from_dtype(dtype)[::1]
 
 
-def digest_of_sources(*packages: Any) -> int:
-    """Changes whenever any source in the packages does."""
+def digest_of_sources(*modules: Any) -> int:
+    """Changes whenever any source of the modules does; of a package, all that is in it."""
     sha = hashlib.sha256()
-    for package in packages:
-        for path in sorted(Path(package.__path__[0]).rglob("*.py")):
+    for module in modules:
+        file = Path(module.__file__)
+        files = sorted(file.parent.rglob("*.py")) if hasattr(module, "__path__") else [file]
+        for path in files:
             sha.update(path.read_bytes())
     return int.from_bytes(sha.digest()[:7], "big")

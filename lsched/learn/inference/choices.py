@@ -17,7 +17,6 @@ from lsched.learn.inference.tables import Table
 from sim.fast_engine.compile import compiled, compiled_allocating
 
 USUAL_FACTOR, NUM_DEGREES, LONGEST = FACTORS.index(1.0), len(DEGREES), DEGREES[-1]
-PEAK = np.float32(CHOICE_STRENGTH)
 
 
 class Choices(NamedTuple):
@@ -29,7 +28,7 @@ class Choices(NamedTuple):
         query_place: a candidate's query among those.
         base_limit: the rule's limit for a candidate's query.
         rule_degree: the rule's choice of ``DEGREES`` for a candidate.
-        hold_queries: rows of queries whose idle executors may be held.
+        hold_queries: queries whose idle executors may be held, counted from the first.
     """
 
     candidate: np.ndarray
@@ -40,11 +39,26 @@ class Choices(NamedTuple):
     hold_queries: np.ndarray
 
 
+class Logits(NamedTuple):
+    """Of all choices, see ``lsched.learn.network.Logits``.
+
+    Shapes:
+        roots: (candidates,); stop: (1,); limits: (queries with candidates, factors);
+        degrees: (candidates, degrees); holds: (hold_queries, 2), all float32.
+    """
+
+    roots: np.ndarray
+    stop: np.ndarray
+    limits: np.ndarray
+    degrees: np.ndarray
+    holds: np.ndarray
+
+
 @compiled_allocating
 def choices_of(
-    view: Table, policy: Table, place: Table, num_rows: int, advice: Advice, seen: Observation
+    view: Table, policy: Table, place: Table, advice: Advice, seen: Observation
 ) -> Choices:
-    """All choices at a view's events."""
+    """All choices at a simulation's event."""
     count = num_first = 0
     for row in seen.row:
         count += view.operators_is_schedulable[row]
@@ -56,9 +70,8 @@ def choices_of(
         row = seen.row[operator]
         if not view.operators_is_schedulable[row]:
             continue
-        query = view.operators_query[row]
-        if query != last_query:
-            first[num_first], last_query = at, query
+        if seen.query_of[operator] != last_query:
+            first[num_first], last_query = at, seen.query_of[operator]
             num_first += 1
         candidate[at], query_place[at] = operator, num_first - 1
         base_limit[at] = _base_limit(view, advice, row, has_rule)
@@ -70,7 +83,7 @@ def choices_of(
         query_place,
         base_limit,
         rule_degree,
-        _hold_queries(view, place, view.query_offsets[num_rows]),
+        _hold_queries(view, place, seen.first_query, seen.queries.shape[1]),
     )
 
 
@@ -96,13 +109,15 @@ def _index_of_degree(degree: int) -> int:
 
 
 @compiled_allocating
-def _hold_queries(view: Table, place: Table, num_queries: int) -> np.ndarray:
+def _hold_queries(view: Table, place: Table, first: int, num_queries: int) -> np.ndarray:
     """Queries that have running executors and free ones, where executors stay with pipelines."""
     queries, count = np.empty(num_queries, np.int64), 0
-    for query in range(num_queries):
-        if view.queries_num_local_free[query] > 0 and view.queries_num_executors[query] > 0:
-            queries[count] = query
-            count += place.is_sticky[0]
+    if place.is_sticky[0]:
+        for query in range(num_queries):
+            row = first + query
+            if view.queries_num_local_free[row] > 0 and view.queries_num_executors[row] > 0:
+                queries[count] = query
+                count += 1
     return queries[:count]
 
 
@@ -113,62 +128,55 @@ def must_start(view: Table, place: Table, simulation: int) -> bool:
     return is_idle or not place.is_sticky[0]
 
 
-@compiled_allocating
-def put_root_priors(
-    view: Table,
-    policy: Table,
-    num_rows: int,
-    advice: Advice,
-    seen: Observation,
-    choices: Choices,
-    roots: np.ndarray,
-    stop: np.ndarray,
-) -> None:
-    """The rule's logits of candidates and of stopping."""
-    roots[: len(choices.candidate)] = 0.0
-    stop[:num_rows] = -STOP_MARGIN
-    if not policy.parts[HAS_RULE]:
-        return
-    num_listed = np.zeros(num_rows, np.int64)
-    for operator in choices.candidate:
-        row = seen.row[operator]
-        if advice.position[row] != UNLISTED:
-            num_listed[view.queries_simulation[view.operators_query[row]]] += 1
-    prior = np.empty(num_rows, np.float64)
-    for simulation in range(num_rows):
-        prior[simulation] = -ORDER_STRENGTH * math.log1p(num_listed[simulation]) - STOP_MARGIN
-        stop[simulation] = prior[simulation]
-    for at in range(len(choices.candidate)):
-        row = seen.row[choices.candidate[at]]
-        if advice.position[row] != UNLISTED:
-            roots[at] = -ORDER_STRENGTH * math.log1p(advice.position[row])
-        else:
-            roots[at] = prior[view.queries_simulation[view.operators_query[row]]] - STOP_MARGIN
-
-
 @compiled
-def put_other_priors(
+def put_priors(
     view: Table,
     policy: Table,
     place: Table,
     advice: Advice,
     seen: Observation,
     choices: Choices,
-    limits: np.ndarray,
-    degrees: np.ndarray,
-    holds: np.ndarray,
+    logits: Logits,
 ) -> None:
-    """The rule's logits of limits, degrees and holds."""
+    """The rule's logits of all choices."""
+    strength = policy.strength[0]
+    _put_root_priors(advice, seen, choices, policy.parts[HAS_RULE], strength, logits)
+    peak = CHOICE_STRENGTH * strength
     for at in range(len(choices.first)):
-        limits[at] = 0.0
+        logits.limits[at] = 0.0
         if policy.parts[HAS_RULE]:
-            limits[at, USUAL_FACTOR] = PEAK
+            logits.limits[at, USUAL_FACTOR] = peak
     for at in range(len(choices.candidate)):
         row = seen.row[choices.candidate[at]]
         can_be_longer = place.pipeline_next[view.operators_plan_operator[row]] >= 0
         is_open = can_be_longer and not view.operators_is_started[row]
-        degrees[at] = 0.0 if is_open else MASKED
-        degrees[at, choices.rule_degree[at]] = PEAK
+        logits.degrees[at] = 0.0 if is_open else MASKED
+        logits.degrees[at, choices.rule_degree[at]] = peak
     for at in range(len(choices.hold_queries)):
-        is_held = advice.held[choices.hold_queries[at]] > 0
-        holds[at, 0], holds[at, 1] = (0.0, PEAK) if is_held else (PEAK, 0.0)
+        logits.holds[at] = 0.0
+        is_held = advice.held[seen.first_query + choices.hold_queries[at]] > 0
+        logits.holds[at, 1 if is_held else 0] = peak
+
+
+@compiled
+def _put_root_priors(
+    advice: Advice,
+    seen: Observation,
+    choices: Choices,
+    has_rule: int,
+    strength: float,
+    logits: Logits,
+) -> None:
+    """The rule's logits of candidates and of stopping."""
+    if not has_rule:
+        logits.roots[:], logits.stop[:] = 0.0, -STOP_MARGIN
+        return
+    order_strength, margin, num_listed = ORDER_STRENGTH * strength, STOP_MARGIN * strength, 0
+    for operator in choices.candidate:
+        num_listed += advice.position[seen.row[operator]] != UNLISTED
+    stop = -order_strength * math.log1p(num_listed) - margin
+    logits.stop[:] = stop
+    for at in range(len(choices.candidate)):
+        position = advice.position[seen.row[choices.candidate[at]]]
+        is_listed = position != UNLISTED
+        logits.roots[at] = -order_strength * math.log1p(position) if is_listed else stop - margin

@@ -6,7 +6,7 @@ import numpy as np
 
 from lsched.learn.config import DEGREES, FACTORS, FRACTIONS
 from lsched.learn.inference.advice import Advice
-from lsched.learn.inference.choices import Choices, must_start
+from lsched.learn.inference.choices import Choices, Logits, must_start
 from lsched.learn.inference.maps import HAS_RULE
 from lsched.learn.inference.observation import Observation
 from lsched.learn.inference.tables import NUM_ALLOCATIONS, NUM_HELD, Table
@@ -18,41 +18,27 @@ def put_allocations(
     view: Table,
     policy: Table,
     place: Table,
-    num_rows: int,
     advice: Advice,
     seen: Observation,
     choices: Choices,
+    logits: Logits,
     answer: Table,
 ) -> None:
-    """Write the allocations of all simulations: roots by logit, up to where stopping comes."""
-    count, num_candidates = 0, len(choices.candidate)
-    begin, is_spare = 0, False
-    for simulation in range(num_rows):
-        end = begin
-        while end < num_candidates:
-            row = seen.row[choices.candidate[end]]
-            if view.queries_simulation[view.operators_query[row]] != simulation:
-                break
-            end += 1
-        order = np.argsort(-answer.roots[begin:end], kind="mergesort")
-        for at in range(len(order)):
-            candidate = begin + order[at]
-            is_open = at > 0 or not must_start(view, place, simulation)
-            if is_open and answer.stop[simulation] > answer.roots[candidate]:
-                break
-            row = seen.row[choices.candidate[candidate]]
-            num_executors = view.simulations_num_executors[simulation]
-            answer.allocations[0, count] = row
-            answer.allocations[1, count] = _limit(
-                policy, choices, candidate, num_executors, answer.limits
-            )
-            answer.allocations[2, count] = _degree(policy, advice, choices, candidate, row, answer)
-            is_spare = is_spare or advice.spare_limit[row] > 0
-            count += 1
-        begin = end
-    if is_spare:
-        count = _put_spare(advice, count, answer.allocations)
-    answer.counts[NUM_ALLOCATIONS] = count
+    """Write a simulation's allocations: roots by logit, up to where stopping comes."""
+    num_executors = view.simulations_num_executors[seen.simulation]
+    first = count = answer.counts[NUM_ALLOCATIONS]
+    order = np.argsort(-logits.roots, kind="mergesort")
+    for at in range(len(order)):
+        candidate = order[at]
+        is_open = at > 0 or not must_start(view, place, seen.simulation)
+        if is_open and logits.stop[0] > logits.roots[candidate]:
+            break
+        row = seen.row[choices.candidate[candidate]]
+        answer.allocations[0, count] = row
+        answer.allocations[1, count] = _limit(policy, choices, candidate, num_executors, logits)
+        answer.allocations[2, count] = _degree(policy, advice, choices, candidate, row, logits)
+        count += 1
+    answer.counts[NUM_ALLOCATIONS] = _put_spare(advice, first, count, answer.allocations)
 
 
 @compiled
@@ -67,10 +53,10 @@ def _best(logits: np.ndarray) -> int:
 
 @compiled
 def _limit(
-    policy: Table, choices: Choices, candidate: int, num_executors: int, limits: np.ndarray
+    policy: Table, choices: Choices, candidate: int, num_executors: int, logits: Logits
 ) -> int:
     """The limit of a candidate's query."""
-    chosen = _best(limits[choices.query_place[candidate]])
+    chosen = _best(logits.limits[choices.query_place[candidate]])
     factor = FACTORS[chosen] if policy.parts[HAS_RULE] else FRACTIONS[chosen]
     limit = int(np.rint(choices.base_limit[candidate] * factor))
     return min(max(limit, 1), num_executors)
@@ -78,20 +64,19 @@ def _limit(
 
 @compiled
 def _degree(
-    policy: Table, advice: Advice, choices: Choices, candidate: int, row: int, answer: Table
+    policy: Table, advice: Advice, choices: Choices, candidate: int, row: int, logits: Logits
 ) -> int:
     """The pipeline degree of a candidate; the rule's own where the rule's choice is taken."""
-    chosen = _best(answer.degrees[candidate])
+    chosen = _best(logits.degrees[candidate])
     if chosen == choices.rule_degree[candidate]:
         return advice.degree[row] if policy.parts[HAS_RULE] else 1
     return DEGREES[chosen]
 
 
 @compiled
-def _put_spare(advice: Advice, count: int, allocations: np.ndarray) -> int:
+def _put_spare(advice: Advice, first: int, count: int, allocations: np.ndarray) -> int:
     """After all others, once more what the rule gives left-over executors too; the new count."""
-    num_first = count
-    for at in range(num_first):
+    for at in range(first, count):
         limit = advice.spare_limit[allocations[0, at]]
         if limit > 0:
             allocations[0, count] = allocations[0, at]
@@ -103,18 +88,23 @@ def _put_spare(advice: Advice, count: int, allocations: np.ndarray) -> int:
 
 @compiled
 def put_holds(
-    view: Table, num_queries: int, advice: Advice, choices: Choices, answer: Table
+    view: Table,
+    advice: Advice,
+    seen: Observation,
+    choices: Choices,
+    logits: Logits,
+    answer: Table,
 ) -> None:
-    """Write the holds: the rule's, but where there was a choice."""
+    """Write a simulation's holds: the rule's, but where there was a choice."""
     for at in range(len(choices.hold_queries)):
-        query = choices.hold_queries[at]
-        if answer.holds[at, 1] > answer.holds[at, 0]:
+        query = seen.first_query + choices.hold_queries[at]
+        if logits.holds[at, 1] > logits.holds[at, 0]:
             if advice.held[query] == 0:
                 advice.held[query] = view.queries_num_local_free[query]
         else:
             advice.held[query] = 0
-    count = 0
-    for query in range(num_queries):
+    count = answer.counts[NUM_HELD]
+    for query in range(seen.first_query, seen.first_query + seen.queries.shape[1]):
         if advice.held[query] > 0:
             answer.held[0, count], answer.held[1, count] = query, advice.held[query]
             count += 1

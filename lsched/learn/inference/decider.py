@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from lsched.learn.config import DEGREES, FACTORS, PolicyConfig
-from lsched.learn.inference.maps import packed
-from sim import BatchSchedule, BatchView, Cluster, PlanTable, make_scheduler
+from lsched.learn.inference.maps import policy_arrays
+from sim import (
+    BatchSchedule,
+    BatchView,
+    Cluster,
+    ClusterView,
+    PlanTable,
+    Schedule,
+    decide_one,
+    make_scheduler,
+)
 from sim.engines import ready_batches
 
 NOTHING = np.zeros(0, np.int64)
 
 
 class Decider:
-    """Answers as ``policy.Policy`` does without a generator, several times as fast.
+    """Answers as ``policy.Policy`` does without a generator, many times as fast.
 
     Args:
         config: the policy's parts.
-        weights: by name in ``network.Network``.
+        weights: see ``maps.flattened``; or a row for each policy of a population.
+        members: by simulation of a batch, its policy's row in ``weights``; none: the first for all.
+
+    Shapes:
+        weights: (weights,) or (policies, weights), float32; members: (simulations of the batch,).
 
     Raises:
         ValueError: numba is not installed.
     """
 
-    def __init__(self, config: PolicyConfig, weights: Mapping[str, np.ndarray]) -> None:
+    def __init__(
+        self, config: PolicyConfig, weights: np.ndarray, members: np.ndarray | None = None
+    ) -> None:
         ready_batches()
         from lsched.learn.inference import entry, tables
         from sim.fast_engine.world import table_of_arrays
@@ -34,15 +48,21 @@ class Decider:
         entry.decide.make_ready()
         self._decide, self._tables, self._table_of = entry.decide, tables, table_of_arrays
         self._rule = make_scheduler(config.rule) if config.rule else None
-        self._arrays = vars(packed(config, weights))
-        self._policy = self._table(self._arrays, tables.POLICY_ARRAYS)
+        self._arrays = policy_arrays(config)
+        self._weights = np.ascontiguousarray(np.atleast_2d(weights), np.float32)
+        self._policies = [
+            table_of_arrays(self._arrays | {"weights": own}, tables.POLICY_ARRAYS)
+            for own in self._weights
+        ]
+        self._addresses = np.array([table.ctypes.data for table in self._policies])
+        self._members = members
         self._plans: PlanTable | None = None
         self._cluster: Cluster | None = None
-        self._num_operators = self._num_queries = self._num_rows = -1
+        self._room = (-1, -1, -1)
+        self.answer: dict[str, np.ndarray] = {}
 
     def decide_many(self, view: BatchView) -> BatchSchedule:
         """Answer the scheduling events of all simulations of a view."""
-        tables = self._tables
         if view.plans is not self._plans or view.cluster is not self._cluster:
             self._set_place(view)
         self._make_room(len(view.operators), len(view.queries), len(view))
@@ -50,33 +70,36 @@ class Decider:
         until_us: Any = None
         if self._rule is not None:
             advice: Any = view.advice(self._rule)
-            operators, limits, degrees = (
-                advice.operators,
-                advice.num_executors,
-                advice.pipeline_degrees,
-            )
+            operators, limits = advice.operators, advice.num_executors
+            degrees, until_us = advice.pipeline_degrees, advice.until_us
             queries, executors = advice.hold_queries, advice.hold_executors
-            until_us = advice.until_us
         self._decide(
             view.address,
-            self._policy.ctypes.data,
-            self._place.ctypes.data,
-            self._answer_table.ctypes.data,
-            len(view),
+            self._policies_of(view),
+            self._place_address,
+            self._answer_address,
             operators,
             limits,
             degrees,
             queries,
             executors,
         )
-        answer = self._answer
-        counts = answer["counts"].tolist()
-        allocations = answer["allocations"][:, : counts[tables.NUM_ALLOCATIONS]].copy()
-        held = answer["held"][:, : counts[tables.NUM_HELD]].copy()
-        return BatchSchedule(*allocations, *held, until_us)
+        counts = self.answer["counts"].tolist()
+        allocations = self.answer["allocations"][:, : counts[self._tables.NUM_ALLOCATIONS]]
+        held = self.answer["held"][:, : counts[self._tables.NUM_HELD]]
+        operators, limits, degrees = allocations.copy()
+        queries, executors = held.copy()
+        return BatchSchedule(operators, limits, degrees, queries, executors, until_us)
 
-    def _table(self, arrays: Mapping[str, np.ndarray], expected: Any) -> np.ndarray:
-        return self._table_of(arrays, expected)
+    def decide(self, view: ClusterView) -> Schedule:
+        """Answer a scheduling event."""
+        return decide_one(self, view)
+
+    def _policies_of(self, view: BatchView) -> np.ndarray:
+        """Addresses of the tables of each simulation's policy."""
+        if self._members is not None:
+            return self._addresses[self._members[view.simulations.simulation]]
+        return self._addresses if len(view) == 1 else np.repeat(self._addresses[:1], len(view))
 
     def _set_place(self, view: BatchView) -> None:
         """Where it decides from now on."""
@@ -90,26 +113,25 @@ class Decider:
             "is_sticky": np.array([int(cluster.release == "pipeline")]),
             "has_many_nodes": np.array([int(cluster.num_nodes > 1)]),
         }
-        self._place = self._table(self._place_arrays, self._tables.PLACE_ARRAYS)
+        self._place = self._table_of(self._place_arrays, self._tables.PLACE_ARRAYS)
+        self._place_address = int(self._place.ctypes.data)
 
     def _make_room(self, num_operators: int, num_queries: int, num_rows: int) -> None:
         """For an answer to so many."""
-        if (
-            num_operators <= self._num_operators
-            and num_queries <= self._num_queries
-            and num_rows <= self._num_rows
-        ):
+        has_operators, has_queries, has_rows = self._room
+        if num_operators <= has_operators and num_queries <= has_queries and num_rows <= has_rows:
             return
-        self._num_operators, self._num_queries = 2 * num_operators, 2 * num_queries
-        self._num_rows = num_rows
-        self._answer = {
-            "counts": np.zeros(5, np.int64),
-            "roots": np.zeros(self._num_operators, np.float32),
+        num_operators, num_queries = 2 * num_operators, 2 * num_queries
+        self._room = num_operators, num_queries, num_rows
+        self.answer = {
+            "counts": np.zeros(self._tables.NUM_COUNTS, np.int64),
+            "roots": np.zeros(num_operators, np.float32),
             "stop": np.zeros(num_rows, np.float32),
-            "limits": np.zeros((self._num_queries, len(FACTORS)), np.float32),
-            "degrees": np.zeros((self._num_operators, len(DEGREES)), np.float32),
-            "holds": np.zeros((self._num_queries, 2), np.float32),
-            "allocations": np.zeros((3, 2 * self._num_operators), np.int64),
-            "held": np.zeros((2, self._num_queries), np.int64),
+            "limits": np.zeros((num_queries, len(FACTORS)), np.float32),
+            "degrees": np.zeros((num_operators, len(DEGREES)), np.float32),
+            "holds": np.zeros((num_queries, 2), np.float32),
+            "allocations": np.zeros((3, 2 * num_operators), np.int64),
+            "held": np.zeros((2, num_queries), np.int64),
         }
-        self._answer_table = self._table(self._answer, self._tables.ANSWER_ARRAYS)
+        self._answer_table = self._table_of(self.answer, self._tables.ANSWER_ARRAYS)
+        self._answer_address = int(self._answer_table.ctypes.data)

@@ -14,7 +14,7 @@ from lsched.learn.inference.dense import (
     two_layers,
 )
 from lsched.learn.inference.gcn import sweep
-from lsched.learn.inference.maps import IS_GCN, MAPS, WIDTH
+from lsched.learn.inference.maps import IS_GCN, MAPS
 from lsched.learn.inference.observation import Observation
 from lsched.learn.inference.tables import Table
 from lsched.learn.inference.tree import convolve
@@ -31,38 +31,30 @@ class Embeddings(NamedTuple):
     """See ``lsched.learn.graph.Embeddings``.
 
     Shapes:
-        all: (width, rows)
+        operators, queries: (width, rows); whole: (width, 1)
     """
 
     operators: np.ndarray
     queries: np.ndarray
-    simulations: np.ndarray
+    whole: np.ndarray
 
 
 @compiled_allocating
-def encode(
-    view: Table, policy: Table, place: Table, num_rows: int, seen: Observation
-) -> Embeddings:
+def encode(view: Table, policy: Table, place: Table, seen: Observation) -> Embeddings:
     """The embeddings of all that is observed."""
-    num_edges = view.edge_offsets[num_rows]
-    if policy.parts[IS_GCN]:
-        operators = sweep(view, policy, place, num_edges, seen)
-    else:
-        operators = convolve(view, policy, num_edges, seen)
-    num_operators, num_queries = len(seen.row), view.query_offsets[num_rows]
-    width = policy.parts[WIDTH]
-    messages = np.empty((width, num_operators), np.float32)
+    is_gcn = policy.parts[IS_GCN]
+    operators = sweep(view, policy, place, seen) if is_gcn else convolve(policy, seen)
+    width, num_operators = operators.shape
+    num_queries = seen.queries.shape[1]
+    messages = np.empty_like(operators)
     set_biases(policy, QUERY, messages, 0, num_operators)
     add_product(policy, QUERY, 0, operators, messages, 0, num_operators)
     add_product(policy, QUERY, width, seen.operators, messages, 0, num_operators)
-    queries = _summary(policy, QUERY, messages, view.operators_query[seen.row], seen.queries)
-    messages = np.empty((width, num_queries), np.float32)
-    set_biases(policy, SIMULATION, messages, 0, num_queries)
-    add_product(policy, SIMULATION, 0, queries, messages, 0, num_queries)
-    simulations = _summary(
-        policy, SIMULATION, messages, view.queries_simulation[:num_queries], seen.simulations
-    )
-    return Embeddings(operators, queries, simulations)
+    queries = _summary(policy, QUERY, messages, seen.query_of, seen.queries)
+    messages = linear(policy, SIMULATION, queries)
+    all_of_one = np.zeros(num_queries, np.int64)
+    whole = _summary(policy, SIMULATION, messages, all_of_one, seen.whole)
+    return Embeddings(operators, queries, whole)
 
 
 @compiled_allocating

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-import lsched.learn
 import sim
 import traces
+from lsched.learn import advice, choices, config, features, inference, observation, shapes
 from lsched.learn.inference.advice import advice_of
-from lsched.learn.inference.choices import choices_of, put_other_priors, put_root_priors
+from lsched.learn.inference.choices import Choices, Logits, choices_of, put_priors
 from lsched.learn.inference.decide import put_allocations, put_holds
 from lsched.learn.inference.encode import encode
 from lsched.learn.inference.heads import correct
@@ -19,57 +19,82 @@ from lsched.learn.inference.tables import (
     NUM_HOLDS,
     NUM_LIMITS,
     NUM_ROOTS,
+    NUM_STOPS,
     Table,
     answer_at,
     place_at,
     policy_at,
 )
 from sim.fast_engine.batch import view_at
-from sim.fast_engine.compile import compiled_allocating
+from sim.fast_engine.compile import compiled, compiled_allocating
 from sim.fast_engine.kept import ROW, WHOLE, digest_of_sources, takes
 
 
 @compiled_allocating
 def decide_all(
     view: Table,
-    policy: Table,
+    policies: np.ndarray,
     place: Table,
     answer: Table,
-    num_rows: int,
     operators: np.ndarray,
     limits: np.ndarray,
     degrees: np.ndarray,
     hold_queries: np.ndarray,
     hold_executors: np.ndarray,
 ) -> None:
-    """Decide for all simulations of a view; the last five are the rule's schedule, in rows."""
-    advice = advice_of(view, num_rows, operators, limits, degrees, hold_queries, hold_executors)
-    seen = observe(view, policy, place, num_rows, advice)
-    choices = choices_of(view, policy, place, num_rows, advice, seen)
+    """Decide for all simulations of a view, one after another.
+
+    ``policies``: of each, the address of its policy's table. The last five are the rule's schedules
+    of all, in rows of the view.
+    """
+    num_rows = len(policies)
+    of_rule = advice_of(view, num_rows, operators, limits, degrees, hold_queries, hold_executors)
+    answer.counts[:] = 0
+    for row in range(num_rows):
+        policy = policy_at(policies[row])
+        seen = observe(view, policy, place, row, of_rule)
+        open_to_it = choices_of(view, policy, place, of_rule, seen)
+        logits = room_for_logits(open_to_it, answer)
+        put_priors(view, policy, place, of_rule, seen, open_to_it, logits)
+        if len(open_to_it.candidate) > 0 or len(open_to_it.hold_queries) > 0:
+            embedded = encode(view, policy, place, seen)
+            correct(view, policy, seen, open_to_it, embedded, logits)
+        put_allocations(view, policy, place, of_rule, seen, open_to_it, logits, answer)
+        put_holds(view, of_rule, seen, open_to_it, logits, answer)
+
+
+@compiled
+def room_for_logits(open_to_it: Choices, answer: Table) -> Logits:
+    """Of one more simulation, after those of others."""
     counts = answer.counts
-    counts[NUM_ROOTS], counts[NUM_LIMITS] = len(choices.candidate), len(choices.first)
-    counts[NUM_HOLDS] = len(choices.hold_queries)
-    put_root_priors(view, policy, num_rows, advice, seen, choices, answer.roots, answer.stop)
-    put_other_priors(
-        view, policy, place, advice, seen, choices, answer.limits, answer.degrees, answer.holds
+    root, stop, limit, hold = (
+        counts[NUM_ROOTS],
+        counts[NUM_STOPS],
+        counts[NUM_LIMITS],
+        counts[NUM_HOLDS],
     )
-    if len(choices.candidate) > 0 or len(choices.hold_queries) > 0:
-        embedded = encode(view, policy, place, num_rows, seen)
-        correct(view, policy, seen, choices, embedded, answer)
-    put_allocations(view, policy, place, num_rows, advice, seen, choices, answer)
-    put_holds(view, view.query_offsets[num_rows], advice, choices, answer)
+    counts[NUM_ROOTS] += len(open_to_it.candidate)
+    counts[NUM_STOPS] += 1
+    counts[NUM_LIMITS] += len(open_to_it.first)
+    counts[NUM_HOLDS] += len(open_to_it.hold_queries)
+    return Logits(
+        answer.roots[root : counts[NUM_ROOTS]],
+        answer.stop[stop : counts[NUM_STOPS]],
+        answer.limits[limit : counts[NUM_LIMITS]],
+        answer.degrees[root : counts[NUM_ROOTS]],
+        answer.holds[hold : counts[NUM_HOLDS]],
+    )
 
 
 def _kept(digest: int) -> Any:
     """The entry; ``digest`` is in its closure."""
 
-    @takes(WHOLE, WHOLE, WHOLE, WHOLE, WHOLE, ROW, ROW, ROW, ROW, ROW, what="learned policies")
+    @takes(WHOLE, ROW, WHOLE, WHOLE, ROW, ROW, ROW, ROW, ROW, what="learned policies")
     def decide(
         view: int,
-        policy: int,
+        policies: np.ndarray,
         place: int,
         answer: int,
-        num_rows: int,
         operators: np.ndarray,
         limits: np.ndarray,
         degrees: np.ndarray,
@@ -79,10 +104,9 @@ def _kept(digest: int) -> Any:
         if digest >= 0:
             decide_all(
                 view_at(view),
-                policy_at(policy),
+                policies,
                 place_at(place),
                 answer_at(answer),
-                num_rows,
                 operators,
                 limits,
                 degrees,
@@ -93,5 +117,7 @@ def _kept(digest: int) -> Any:
     return decide
 
 
-decide = _kept(digest_of_sources(sim, traces, lsched.learn))
+SOURCES = (sim, traces, inference, advice, choices, config, features, observation, shapes)
+"""All that compiled code comes from, or takes constants from."""
+decide = _kept(digest_of_sources(*SOURCES))
 """``decide_all`` with tables at addresses."""

@@ -14,9 +14,7 @@ PREP, F, G = (MAPS.index(f"encoder.sweep.{name}") for name in ("prep.0", "f", "g
 
 
 @compiled_allocating
-def sweep(
-    view: Table, policy: Table, place: Table, num_edges: int, seen: Observation
-) -> np.ndarray:
+def sweep(view: Table, policy: Table, place: Table, seen: Observation) -> np.ndarray:
     """The embedding of each operator, consumers first: operators of one height together.
 
     Shapes:
@@ -28,13 +26,10 @@ def sweep(
     rank = np.empty(num_operators, np.int64)
     for at in range(num_operators):
         rank[order[at]] = at
-    first_edge = _first_edges(view, num_edges, seen)
+    first_edge = _first_edges(seen)
     # From here on columns stand by height.
-    sums, embedded, messages = (
-        np.zeros((width, num_operators), np.float32),
-        np.empty((width, num_operators), np.float32),
-        np.empty((width, num_operators), np.float32),
-    )
+    sums = np.zeros((width, num_operators), np.float32)
+    embedded, messages = np.empty_like(sums), np.empty_like(sums)
     begin = 0
     for end in ends:
         set_biases(policy, G, embedded, begin, end)
@@ -47,14 +42,11 @@ def sweep(
         add_product(policy, F, 0, embedded, messages, begin, end)
         make_leaky(messages, begin, end)
         for column in range(begin, end):
-            consumer = seen.row[order[column]]
-            edge = first_edge[order[column]]
-            while edge < num_edges and view.edges_consumer[edge] == consumer:
-                producer = seen.place[view.edges_producer[edge]]
-                if producer >= 0:
-                    for at in range(width):
-                        sums[at, rank[producer]] += messages[at, column]
-                edge += 1
+            consumer = order[column]
+            for edge in range(first_edge[consumer], first_edge[consumer + 1]):
+                producer = rank[seen.producer[edge]]
+                for at in range(width):
+                    sums[at, producer] += messages[at, column]
         begin = end
     for at in range(width):
         for operator in range(num_operators):
@@ -65,27 +57,29 @@ def sweep(
 @compiled_allocating
 def _by_height(view: Table, place: Table, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Operators by height, and where each height ends."""
+    heights = place.height[view.operators_plan_operator[row]]
     top = 0
-    for operator in row:
-        top = max(top, place.height[view.operators_plan_operator[operator]])
+    for height in heights:
+        top = max(top, height)
     ends = np.zeros(top + 1, np.int64)
-    for operator in row:
-        ends[place.height[view.operators_plan_operator[operator]]] += 1
+    for height in heights:
+        ends[height] += 1
     ends = np.cumsum(ends)
     free, order = ends.copy(), np.empty(len(row), np.int64)
     for at in range(len(row) - 1, -1, -1):
-        height = place.height[view.operators_plan_operator[row[at]]]
-        free[height] -= 1
-        order[free[height]] = at
+        free[heights[at]] -= 1
+        order[free[heights[at]]] = at
     return order, ends
 
 
 @compiled_allocating
-def _first_edges(view: Table, num_edges: int, seen: Observation) -> np.ndarray:
-    """The first of the edges into each operator, which stand together; none: the number of all."""
-    first = np.full(len(seen.row), num_edges, np.int64)
-    for edge in range(num_edges - 1, -1, -1):
-        consumer = seen.place[view.edges_consumer[edge]]
-        if consumer >= 0:
-            first[consumer] = edge
-    return first
+def _first_edges(seen: Observation) -> np.ndarray:
+    """Where the edges into each operator begin, which stand together; at the end: their number.
+
+    Shapes:
+        returns (operators + 1,)
+    """
+    first = np.zeros(len(seen.row) + 1, np.int64)
+    for consumer in seen.consumer:
+        first[consumer + 1] += 1
+    return np.cumsum(first)

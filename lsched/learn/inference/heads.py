@@ -7,12 +7,11 @@ import math
 import numpy as np
 
 from lsched.learn.config import FACTORS, FRACTIONS
-from lsched.learn.inference.choices import Choices
+from lsched.learn.inference.choices import Choices, Logits
 from lsched.learn.inference.dense import (
     add_product,
     linear,
     make_leaky,
-    set_biases,
     two_layers,
 )
 from lsched.learn.inference.encode import Embeddings
@@ -33,7 +32,6 @@ ROOT, DEGREE, STOP, LIMIT, HOLD = (
     MAPS.index(f"{name}.0") for name in ("root", "degree", "stop", "limit", "hold")
 )
 NUM_FACTORS, SMALL = len(FACTORS), np.float32(0.01)
-ONE = np.float32(1.0)
 
 
 @compiled_allocating
@@ -43,90 +41,89 @@ def correct(
     seen: Observation,
     choices: Choices,
     embedded: Embeddings,
-    answer: Table,
+    logits: Logits,
 ) -> None:
     """Add what the network says to the logits."""
-    rows = seen.row[choices.candidate]
-    candidates = _gathered(view, embedded, view.operators_query[rows], policy.parts[WIDTH])
     width = policy.parts[WIDTH]
+    candidates = _gathered(embedded, seen.query_of[choices.candidate])
     for at in range(width):
-        for column in range(len(rows)):
+        for column in range(len(choices.candidate)):
             candidates[at, column] = embedded.operators[at, choices.candidate[column]]
-    _add_first(answer.roots, two_layers(policy, ROOT, candidates))
+    _add(two_layers(policy, ROOT, candidates)[0], logits.roots)
     if policy.parts[HAS_DEGREE]:
-        _add_all(answer.degrees, two_layers(policy, DEGREE, candidates), 0)
+        corrections = two_layers(policy, DEGREE, candidates)
+        for degree in range(len(corrections)):
+            _add(corrections[degree], logits.degrees[:, degree])
     if policy.parts[HAS_STOP]:
-        _add_first(answer.stop, two_layers(policy, STOP, embedded.simulations))
+        _add(two_layers(policy, STOP, embedded.whole)[0], logits.stop)
     if policy.parts[HAS_LIMIT]:
-        _correct_limits(view, policy, rows[choices.first], choices, embedded, answer.limits)
+        _correct_limits(view, policy, seen, choices, embedded, logits)
     if policy.parts[HAS_HOLD]:
-        queries = _gathered(view, embedded, choices.hold_queries, width)
-        _add_all(answer.holds, two_layers(policy, HOLD, queries[width:]), 1)
+        queries = _gathered(embedded, choices.hold_queries)
+        _add(two_layers(policy, HOLD, queries[width:])[0], logits.holds[:, 1])
 
 
 @compiled_allocating
-def _gathered(view: Table, embedded: Embeddings, queries: np.ndarray, width: int) -> np.ndarray:
-    """Room for an operator's embedding; then those of queries and of their simulations.
+def _gathered(embedded: Embeddings, queries: np.ndarray) -> np.ndarray:
+    """Room for an operator's embedding; then those of queries and of the whole.
 
     Shapes:
         queries: (Q,); returns (3 × width, Q)
     """
+    width = len(embedded.whole)
     out = np.empty((3 * width, len(queries)), np.float32)
     for at in range(width):
+        out[2 * width + at] = embedded.whole[at, 0]
         for column in range(len(queries)):
-            query = queries[column]
-            out[width + at, column] = embedded.queries[at, query]
-            simulation = view.queries_simulation[query]
-            out[2 * width + at, column] = embedded.simulations[at, simulation]
+            out[width + at, column] = embedded.queries[at, queries[column]]
     return out
 
 
 @compiled
-def _add_first(logits: np.ndarray, outputs: np.ndarray) -> None:
-    for row in range(outputs.shape[1]):
-        logits[row] += outputs[0, row]
-
-
-@compiled
-def _add_all(logits: np.ndarray, outputs: np.ndarray, first: int) -> None:
-    """``first``: the choice that the first output is of; those before it stay as they are."""
-    for at in range(len(outputs)):
-        for row in range(outputs.shape[1]):
-            logits[row, first + at] += outputs[at, row]
+def _add(corrections: np.ndarray, logits: np.ndarray) -> None:
+    for at in range(len(logits)):
+        logits[at] += corrections[at]
 
 
 @compiled_allocating
 def _correct_limits(
     view: Table,
     policy: Table,
-    rows: np.ndarray,
+    seen: Observation,
     choices: Choices,
     embedded: Embeddings,
-    limits: np.ndarray,
+    logits: Logits,
 ) -> None:
     """For each factor and query; what the query adds is the same for all factors."""
-    width, num_queries = policy.parts[WIDTH], len(rows)
-    queries = _gathered(view, embedded, view.operators_query[rows], width)
-    of_query = np.empty((width, num_queries), np.float32)
-    set_biases(policy, LIMIT, of_query, 0, num_queries)
-    add_product(policy, LIMIT, 0, queries[width:], of_query, 0, num_queries)
-    num_columns = NUM_FACTORS * num_queries
-    shares = np.empty((2, num_columns), np.float32)
-    for factor in range(NUM_FACTORS):
-        multiplier = FACTORS[factor] if policy.parts[HAS_RULE] else FRACTIONS[factor]
-        for at in range(num_queries):
-            simulation = view.queries_simulation[view.operators_query[rows[at]]]
-            num_executors = view.simulations_num_executors[simulation]
-            part = choices.base_limit[choices.first[at]] / num_executors
-            share = np.float32(min(part * multiplier, 1.0))
-            shares[0, factor * num_queries + at] = share
-            shares[1, factor * num_queries + at] = math.log(share + SMALL)
-    hidden = np.empty((width, num_columns), np.float32)
+    width, num_queries = policy.parts[WIDTH], len(choices.first)
+    queries = _gathered(embedded, seen.query_of[choices.candidate[choices.first]])
+    of_query = linear(policy, LIMIT, queries[width:])
+    shares = _shares(view, policy, seen, choices)
+    hidden = np.empty((width, NUM_FACTORS * num_queries), np.float32)
     for factor in range(NUM_FACTORS):
         hidden[:, factor * num_queries : (factor + 1) * num_queries] = of_query
-    add_product(policy, LIMIT, 2 * width, shares, hidden, 0, num_columns)
-    make_leaky(hidden, 0, num_columns)
-    out = linear(policy, LIMIT + 1, hidden)
+    add_product(policy, LIMIT, 2 * width, shares, hidden, 0, hidden.shape[1])
+    make_leaky(hidden, 0, hidden.shape[1])
+    out = linear(policy, LIMIT + 1, hidden)[0]
     for factor in range(NUM_FACTORS):
-        for at in range(num_queries):
-            limits[at, factor] += out[0, factor * num_queries + at]
+        _add(out[factor * num_queries : (factor + 1) * num_queries], logits.limits[:, factor])
+
+
+@compiled_allocating
+def _shares(view: Table, policy: Table, seen: Observation, choices: Choices) -> np.ndarray:
+    """Limits ÷ executors by factor, then by query, and their logarithms.
+
+    Shapes:
+        (2, factors × queries)
+    """
+    num_executors = view.simulations_num_executors[seen.simulation]
+    shares = np.empty((2, NUM_FACTORS * len(choices.first)), np.float32)
+    column = 0
+    for factor in range(NUM_FACTORS):
+        multiplier = FACTORS[factor] if policy.parts[HAS_RULE] else FRACTIONS[factor]
+        for candidate in choices.first:
+            part = choices.base_limit[candidate] / num_executors
+            share = np.float32(min(part * multiplier, 1.0))
+            shares[0, column], shares[1, column] = share, math.log(share + SMALL)
+            column += 1
+    return shares

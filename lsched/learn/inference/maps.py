@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -31,47 +30,40 @@ MAPS = (
 )
 """Names in ``network.Network``. Compiled code knows a map by its place here."""
 
-FIRST_WEIGHT, FIRST_BIAS, NUM_INPUTS, NUM_OUTPUTS = range(4)
+FIRST_WEIGHT, FIRST_BIAS, NUM_OUTPUTS = range(3)
 """Columns of spans. Maps that a network does not have have no outputs."""
 WIDTH, IS_GCN, HAS_RULE, HAS_DEGREE, HAS_STOP, HAS_LIMIT, HAS_HOLD = range(7)
 """Places in parts."""
 
 
-@dataclass(frozen=True)
-class Packed:
-    """A policy in the form that compiled code takes.
+def flattened(config: PolicyConfig, weights: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Weights by name in ``network.Network`` as one vector, in the order of ``linear_maps``.
 
-    Attributes:
-        weights: of all maps; a map's by input, then by output, then its biases.
-        spans: where a map's weights and biases begin, and its numbers of inputs and outputs.
-        parts: what the policy is made of.
-        mask: 1 for each feature that it sees, 0 for others: of operators, queries, simulations.
+    A map's weights by input, then by output; then its biases.
 
     Shapes:
-        weights: (weights,), float32; spans: (maps, 4); parts: (7,); mask: (features,), float32.
+        returns (weights,), float32
     """
+    pieces = [
+        piece
+        for name in linear_maps(config)
+        for piece in (weights[f"{name}.weight"].T.ravel(), weights[f"{name}.bias"])
+    ]
+    return np.concatenate(pieces).astype(np.float32)
 
-    weights: np.ndarray
-    spans: np.ndarray
-    parts: np.ndarray
-    mask: np.ndarray
 
-
-def packed(config: PolicyConfig, weights: Mapping[str, np.ndarray]) -> Packed:
-    """A policy's weights, by name in ``network.Network``, in one array."""
-    spans, pieces, at = np.zeros((len(MAPS), 4), np.int64), [], 0
-    for place, name in enumerate(MAPS):
-        if name in linear_maps(config):
-            weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
-            spans[place] = at, at + weight.size, weight.shape[1], weight.shape[0]
-            pieces += [weight.T.ravel(), bias]
-            at += weight.size + bias.size
+def policy_arrays(config: PolicyConfig) -> dict[str, np.ndarray]:
+    """What compiled code must know of a policy besides its weights, see ``tables``."""
+    spans, at = np.zeros((len(MAPS), 3), np.int64), 0
+    for name, (outputs, inputs) in linear_maps(config).items():
+        spans[MAPS.index(name)] = at, at + outputs * inputs, outputs
+        at += outputs * (inputs + 1)
     heads = [name in config.heads for name in ("degree", "stop", "limit", "hold")]
     parts = [config.width, config.encoder == "gcn", bool(config.rule), *heads]
     mask = [is_seen for group in TABLES for is_seen in feature_mask(config.observed, group)]
-    return Packed(
-        np.concatenate(pieces).astype(np.float32),
-        spans,
-        np.array(parts, np.int64),
-        np.array(mask, np.float32),
-    )
+    return {
+        "spans": spans,
+        "parts": np.array(parts, np.int64),
+        "mask": np.array(mask, np.float32),
+        "strength": np.array([config.strength]),
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,63 +23,113 @@ ONE, QUARTER, CAP = np.float32(1.0), np.float32(0.25), np.float32(MOST)
 
 
 class Observation(NamedTuple):
-    """See ``lsched.learn.observation.Observation``.
+    """What is seen of one simulation, see ``lsched.learn.observation.Observation``.
+
+    Attributes:
+        simulation: its row in the view.
+        first_query: likewise, of its first query.
+        row: likewise, of its operators that are not complete.
+        query_of: their queries, counted from the first.
+        operators, queries, whole: features.
+        producer, consumer, is_breaking: edges between those operators.
 
     Shapes:
-        row: (operators,); place: (operators of the view,), -1 for those that are complete;
-        operators, queries, simulations: (features, rows), float32.
+        row, query_of: (operators,); producer, consumer, is_breaking: (edges,);
+        operators, queries, whole: (features, rows), float32; ``whole`` has one row.
     """
 
+    simulation: int
+    first_query: int
     row: np.ndarray
-    place: np.ndarray
+    query_of: np.ndarray
     operators: np.ndarray
     queries: np.ndarray
-    simulations: np.ndarray
+    whole: np.ndarray
+    producer: np.ndarray
+    consumer: np.ndarray
+    is_breaking: np.ndarray
 
 
 @compiled_allocating
-def observe(view: Table, policy: Table, place: Table, num_rows: int, advice: Advice) -> Observation:
-    """The observation of the first ``num_rows`` simulations of a view: of all of them."""
-    num_operators, num_queries = view.operator_offsets[num_rows], view.query_offsets[num_rows]
-    row, place_of = np.empty(num_operators, np.int64), np.full(num_operators, -1, np.int64)
+def observe(
+    view: Table, policy: Table, place: Table, simulation: int, advice: Advice
+) -> Observation:
+    """The observation of the simulation in a row of a view."""
+    first, last = view.operator_offsets[simulation], view.operator_offsets[simulation + 1]
+    first_query = view.query_offsets[simulation]
+    num_queries = view.query_offsets[simulation + 1] - first_query
+    row, query_of = np.empty(last - first, np.int64), np.empty(last - first, np.int64)
+    place_of = np.full(last - first, -1, np.int64)
     count = 0
-    for operator in range(num_operators):
+    for operator in range(first, last):
         if not view.operators_is_complete[operator]:
-            row[count], place_of[operator] = operator, count
+            row[count], place_of[operator - first] = operator, count
+            query_of[count] = view.operators_query[operator] - first_query
             count += 1
     operators = np.zeros((NUM_OPERATOR_FEATURES, count), np.float32)
     queries = np.zeros((NUM_QUERY_FEATURES, num_queries), np.float32)
-    simulations = np.zeros((NUM_SIMULATION_FEATURES, num_rows), np.float32)
-    work_us = np.zeros(num_rows, np.float64)
-    for query in range(num_queries):
-        work_us[view.queries_simulation[query]] += view.queries_history_remaining_us[query]
+    whole = np.zeros((NUM_SIMULATION_FEATURES, 1), np.float32)
+    work_us = 0.0
+    for query in range(first_query, first_query + num_queries):
+        work_us += view.queries_history_remaining_us[query]
     for at in range(count):
-        _see_operator(view, advice, operators, at, row[at])
-    for query in range(num_queries):
-        _see_query(view, place, advice, work_us, queries, query)
-    for simulation in range(num_rows):
-        _see_simulation(view, place, work_us, simulations, simulation)
+        _see_operator(view, advice, simulation, row[at], operators, at)
+    for at in range(num_queries):
+        _see_query(view, place, advice, simulation, work_us, first_query + at, queries, at)
+    _see_whole(view, place, simulation, num_queries, work_us, whole)
     _hide(policy, operators, 0)
     _hide(policy, queries, NUM_OPERATOR_FEATURES)
-    _hide(policy, simulations, NUM_OPERATOR_FEATURES + NUM_QUERY_FEATURES)
-    return Observation(row[:count], place_of, operators, queries, simulations)
+    _hide(policy, whole, NUM_OPERATOR_FEATURES + NUM_QUERY_FEATURES)
+    producer, consumer, is_breaking = _edges(view, simulation, first, place_of)
+    return Observation(
+        simulation,
+        first_query,
+        row[:count],
+        query_of[:count],
+        operators,
+        queries,
+        whole,
+        producer,
+        consumer,
+        is_breaking,
+    )
+
+
+@compiled_allocating
+def _edges(
+    view: Table, simulation: int, first: int, place_of: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Producers and consumers of edges whose ends are both observed, by consumer."""
+    begin, end = view.edge_offsets[simulation], view.edge_offsets[simulation + 1]
+    producer, consumer = np.empty(end - begin, np.int64), np.empty(end - begin, np.int64)
+    is_breaking = np.empty(end - begin, np.int64)
+    count = 0
+    for edge in range(begin, end):
+        reads = place_of[view.edges_consumer[edge] - first]
+        sends = place_of[view.edges_producer[edge] - first]
+        if reads >= 0 and sends >= 0:
+            producer[count], consumer[count] = sends, reads
+            is_breaking[count] = view.edges_is_breaking[edge]
+            count += 1
+    return producer[:count], consumer[:count], is_breaking[:count]
 
 
 @compiled
-def _log(value: float, unit: float) -> float:
+def _log(value: float, unit: float) -> Any:
     return min(QUARTER * math.log(np.float32(value * (1.0 / unit)) + ONE), CAP)
 
 
 @compiled
-def _share(part: float, whole: float) -> float:
+def _share(part: float, whole: float) -> Any:
     return min(np.float32(part / whole), CAP)
 
 
 @compiled
-def _see_operator(view: Table, advice: Advice, out: np.ndarray, at: int, row: int) -> None:
+def _see_operator(
+    view: Table, advice: Advice, simulation: int, row: int, out: np.ndarray, at: int
+) -> None:
     """The column of an operator."""
     query = view.operators_query[row]
-    simulation = view.queries_simulation[query]
     est_us, history_us = (
         view.operators_est_work_order_us[row],
         view.operators_history_work_order_us[row],
@@ -111,57 +161,62 @@ def _see_operator(view: Table, advice: Advice, out: np.ndarray, at: int, row: in
 
 @compiled
 def _see_query(
-    view: Table, place: Table, advice: Advice, work_us: np.ndarray, out: np.ndarray, row: int
+    view: Table,
+    place: Table,
+    advice: Advice,
+    simulation: int,
+    work_us: float,
+    row: int,
+    out: np.ndarray,
+    at: int,
 ) -> None:
-    """The column of a query."""
-    simulation, budget = view.queries_simulation[row], place.budget_bytes[0]
+    """The column of a query; ``work_us``: that all of its simulation have left."""
+    budget = place.budget_bytes[0]
     num_executors = max(view.simulations_num_executors[simulation], 1)
     own_us = view.queries_history_remaining_us[row]
-    out[0, row] = _log(
-        view.simulations_now_us[simulation] - view.queries_arrival_us[row], 10.0 * MS
-    )
-    out[1, row] = _log(view.queries_est_remaining_us[row], MS)
-    out[2, row] = _log(view.queries_observed_remaining_us[row], MS)
-    out[3, row] = _log(own_us, MS)
-    out[4, row] = _log(view.queries_busy_us[row], MS)
-    out[5, row] = _log(view.queries_num_past_runs[row], 1.0)
-    out[6, row] = _log(view.queries_num_executors[row], 1.0)
-    out[7, row] = _log(view.queries_num_local_free[row], 1.0)
-    out[8, row] = _log(view.queries_memory_bytes[row], MB)
-    out[9, row] = _log(view.queries_est_state_bytes[row], MB)
-    out[10, row] = _log(min(advice.query_position[row], POSITIONS), 1.0)
-    out[11, row] = _share(view.queries_num_executors[row], num_executors)
-    out[12, row] = _share(own_us, max(work_us[simulation], 1.0))
+    out[0, at] = _log(view.simulations_now_us[simulation] - view.queries_arrival_us[row], 10.0 * MS)
+    out[1, at] = _log(view.queries_est_remaining_us[row], MS)
+    out[2, at] = _log(view.queries_observed_remaining_us[row], MS)
+    out[3, at] = _log(own_us, MS)
+    out[4, at] = _log(view.queries_busy_us[row], MS)
+    out[5, at] = _log(view.queries_num_past_runs[row], 1.0)
+    out[6, at] = _log(view.queries_num_executors[row], 1.0)
+    out[7, at] = _log(view.queries_num_local_free[row], 1.0)
+    out[8, at] = _log(view.queries_memory_bytes[row], MB)
+    out[9, at] = _log(view.queries_est_state_bytes[row], MB)
+    out[10, at] = _log(min(advice.query_position[row], POSITIONS), 1.0)
+    out[11, at] = _share(view.queries_num_executors[row], num_executors)
+    out[12, at] = _share(own_us, max(work_us, 1.0))
     if budget > 0.0:
-        out[13, row] = _share(view.queries_memory_bytes[row], budget)
-        out[14, row] = _share(view.queries_est_state_bytes[row], budget)
-    out[15, row] = view.queries_start_us[row] >= 0
-    out[16, row] = advice.query_position[row] != UNLISTED
-    out[17, row] = advice.held[row] > 0
+        out[13, at] = _share(view.queries_memory_bytes[row], budget)
+        out[14, at] = _share(view.queries_est_state_bytes[row], budget)
+    out[15, at] = view.queries_start_us[row] >= 0
+    out[16, at] = advice.query_position[row] != UNLISTED
+    out[17, at] = advice.held[row] > 0
 
 
 @compiled
-def _see_simulation(
-    view: Table, place: Table, work_us: np.ndarray, out: np.ndarray, row: int
+def _see_whole(
+    view: Table, place: Table, row: int, num_queries: int, work_us: float, out: np.ndarray
 ) -> None:
     """The column of a simulation."""
     num_executors, budget = max(view.simulations_num_executors[row], 1), place.budget_bytes[0]
-    out[0, row] = _log(view.simulations_num_executors[row], 1.0)
-    out[1, row] = _log(view.simulations_num_free[row], 1.0)
-    out[2, row] = _log(view.query_offsets[row + 1] - view.query_offsets[row], 1.0)
-    out[3, row] = _log(work_us[row] / num_executors, MS)
-    out[4, row] = _log(place.move_delay_us[0], 0.1 * MS)
-    out[5, row] = _log(budget, MB)
-    out[6, row] = _log(view.simulations_correction[row], 1.0)
-    out[7, row] = _share(view.simulations_num_free[row], num_executors)
+    out[0, 0] = _log(view.simulations_num_executors[row], 1.0)
+    out[1, 0] = _log(view.simulations_num_free[row], 1.0)
+    out[2, 0] = _log(num_queries, 1.0)
+    out[3, 0] = _log(work_us / num_executors, MS)
+    out[4, 0] = _log(place.move_delay_us[0], 0.1 * MS)
+    out[5, 0] = _log(budget, MB)
+    out[6, 0] = _log(view.simulations_correction[row], 1.0)
+    out[7, 0] = _share(view.simulations_num_free[row], num_executors)
     if budget > 0.0:
         used = 0
         for node in range(view.simulations_memory_used_bytes.shape[1]):
             used += view.simulations_memory_used_bytes[row, node]
-        out[8, row] = _share(used, budget)
-    out[9, row] = place.is_sticky[0]
-    out[10, row] = budget > 0.0
-    out[11, row] = place.has_many_nodes[0]
+        out[8, 0] = _share(used, budget)
+    out[9, 0] = place.is_sticky[0]
+    out[10, 0] = budget > 0.0
+    out[11, 0] = place.has_many_nodes[0]
 
 
 @compiled

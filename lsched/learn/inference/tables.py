@@ -7,19 +7,22 @@ from typing import Protocol
 import numpy as np
 
 from sim.fast_engine.layout import FLOAT, INT
-from sim.fast_engine.world import TableType, table_at
+from sim.fast_engine.world import Arrays, TableType, table_at
 
 SINGLE = np.dtype(np.float32)
 
-POLICY_ARRAYS = {
+POLICY_ARRAYS: Arrays = {
     "weights": (SINGLE, 1),
     "spans": (INT, 2),
     "parts": (INT, 1),
     "mask": (SINGLE, 1),
+    "strength": (FLOAT, 1),
 }
-"""A policy, see ``maps.Packed``."""
+"""A policy, see ``maps``: its weights; where each map's begin; what it is made of; 1 for each
+feature that it sees, of operators, queries, then simulations; and what multiplies the rule's
+logits."""
 
-PLACE_ARRAYS = {
+PLACE_ARRAYS: Arrays = {
     "height": (INT, 1),
     "pipeline_next": (INT, 1),
     "budget_bytes": (FLOAT, 1),
@@ -30,7 +33,7 @@ PLACE_ARRAYS = {
 """Where it decides: two columns of ``PlanTable`` by operator of a plan, and of the cluster its
 memory on all nodes (0: unlimited), its delays, how it releases executors, and its nodes."""
 
-ANSWER_ARRAYS = {
+ANSWER_ARRAYS: Arrays = {
     "counts": (INT, 1),
     "roots": (SINGLE, 1),
     "stop": (SINGLE, 1),
@@ -43,8 +46,9 @@ ANSWER_ARRAYS = {
 """What it answers: logits as in ``network.Logits``; allocations (operator, executors, degree) and
 held executors (query, executors) as in ``BatchSchedule``; and how many of each there are."""
 
-NUM_ROOTS, NUM_LIMITS, NUM_HOLDS, NUM_ALLOCATIONS, NUM_HELD = range(5)
+NUM_ROOTS, NUM_STOPS, NUM_LIMITS, NUM_HOLDS, NUM_ALLOCATIONS, NUM_HELD = range(6)
 """Places in counts."""
+NUM_COUNTS = 6
 
 policy_at = table_at(TableType("Policy", POLICY_ARRAYS))
 place_at = table_at(TableType("Place", PLACE_ARRAYS))

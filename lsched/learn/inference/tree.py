@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
@@ -32,55 +31,32 @@ STREAMING = 2
 over one that does, then the same for parents."""
 
 
-class Edges(NamedTuple):
-    """Edges between operators that are observed."""
-
-    producer: np.ndarray
-    consumer: np.ndarray
-    is_breaking: np.ndarray
-
-
 @compiled_allocating
-def convolve(view: Table, policy: Table, num_edges: int, seen: Observation) -> np.ndarray:
+def convolve(policy: Table, seen: Observation) -> np.ndarray:
     """The embedding of each operator.
 
     Shapes:
         returns (width, operators)
     """
     nodes = two_layers(policy, PREP, seen.operators)
-    edges = _edges(view, num_edges, seen)
     for layer in range(TREE_LAYERS):
-        nodes = _layer(policy, LAYERS + 2 * layer, nodes, edges)
+        nodes = _layer(policy, LAYERS + 2 * layer, nodes, seen)
     return nodes
 
 
 @compiled_allocating
-def _edges(view: Table, num_edges: int, seen: Observation) -> Edges:
-    producer, consumer = np.empty(num_edges, np.int64), np.empty(num_edges, np.int64)
-    is_breaking = np.empty(num_edges, np.int64)
-    count = 0
-    for edge in range(num_edges):
-        p, c = seen.place[view.edges_producer[edge]], seen.place[view.edges_consumer[edge]]
-        if p >= 0 and c >= 0:
-            producer[count], consumer[count] = p, c
-            is_breaking[count] = view.edges_is_breaking[edge]
-            count += 1
-    return Edges(producer[:count], consumer[:count], is_breaking[:count])
-
-
-@compiled_allocating
-def _layer(policy: Table, scores: int, nodes: np.ndarray, edges: Edges) -> np.ndarray:
+def _layer(policy: Table, scores: int, nodes: np.ndarray, seen: Observation) -> np.ndarray:
     """The next embedding of each operator; ``scores``: the first of the layer's two maps."""
     width, num_nodes = nodes.shape
-    alpha = _attention(linear(policy, scores, nodes), edges)
+    alpha = _attention(linear(policy, scores, nodes), seen)
     around = np.zeros((2 * width, num_nodes), np.float32)
     shares = np.zeros((4, num_nodes), np.float32)
     for side in range(SIDES):
         weight = alpha[side]
-        member = edges.producer if side == CHILDREN else edges.consumer
-        owner = edges.consumer if side == CHILDREN else edges.producer
+        member = seen.producer if side == CHILDREN else seen.consumer
+        owner = seen.consumer if side == CHILDREN else seen.producer
         for edge in range(len(owner)):
-            shares[2 * side + edges.is_breaking[edge], owner[edge]] += weight[edge]
+            shares[2 * side + seen.is_breaking[edge], owner[edge]] += weight[edge]
         for at in range(width):
             own, sums = nodes[at], around[side * width + at]
             for edge in range(len(owner)):
@@ -99,20 +75,20 @@ def _layer(policy: Table, scores: int, nodes: np.ndarray, edges: Edges) -> np.nd
 
 
 @compiled_allocating
-def _attention(scores: np.ndarray, edges: Edges) -> np.ndarray:
+def _attention(scores: np.ndarray, seen: Observation) -> np.ndarray:
     """How much each neighbour counts among the children, or parents, of an operator.
 
     Shapes:
         scores: (6, operators); returns (2, edges)
     """
-    num_edges = len(edges.producer)
+    num_edges = len(seen.producer)
     weights = np.empty((SIDES, num_edges), np.float32)
     for side in range(SIDES):
-        member = edges.producer if side == CHILDREN else edges.consumer
-        owner = edges.consumer if side == CHILDREN else edges.producer
+        member = seen.producer if side == CHILDREN else seen.consumer
+        owner = seen.consumer if side == CHILDREN else seen.producer
         sums = np.zeros(scores.shape[1], np.float32)
         for edge in range(num_edges):
-            own = scores[STREAMING + 2 * side + edges.is_breaking[edge], owner[edge]]
+            own = scores[STREAMING + 2 * side + seen.is_breaking[edge], owner[edge]]
             weight = _exp(scores[side, member[edge]] + own)
             weights[side, edge] = weight
             sums[owner[edge]] += weight
