@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from lsched.learn.features import OPERATOR_FEATURES, QUERY_FEATURES, SIMULATION_FEATURES
 from sim.schedulers.pipelining import WHOLE
 
 Encoder = Literal["tree", "gcn"]
 Observed = Literal["all", "decima", "no-history"]
-Head = Literal["degree", "limit", "stop", "hold"]
-HEADS: tuple[Head, ...] = ("degree", "limit", "stop", "hold")
+Head = Literal["root", "wait", "degree", "parallelism", "hold", "admission"]
+HEADS: tuple[Head, ...] = get_args(Head)
 
 DEGREES = (1, 2, 3, WHOLE)
 """Pipeline degrees to choose from; ``WHOLE``: the whole pipeline."""
-FACTORS = (0.25, 0.4, 0.55, 0.75, 1.0, 1.35, 1.8, 2.5, 4.0)
-"""Of the rule's limit, to choose from."""
-FRACTIONS = (0.0, 0.03, 0.06, 0.1, 0.15, 0.25, 0.4, 0.65, 1.0)
-"""Of all executors, to choose from where there is no rule; at least one executor."""
+OPERATOR_OUTPUTS: dict[Head, tuple[int, ...]] = {"root": (0,), "wait": (1,), "degree": (2, 3, 4, 5)}
+QUERY_OUTPUTS: dict[Head, tuple[int, ...]] = {
+    "root": (0,),
+    "parallelism": (1,),
+    "hold": (2,),
+    "admission": (3,),
+}
+"""Which outputs of the network each head has, of operators and of queries; see ``Corrections``."""
+NUM_OPERATOR_OUTPUTS, NUM_QUERY_OUTPUTS = 6, 4
+NO_RULE = "none"
 
 
 @dataclass(frozen=True)
@@ -26,29 +32,27 @@ class PolicyConfig:
     """A policy's parts.
 
     Attributes:
-        rule: the scheduler whose schedule the network corrects; empty: it schedules alone.
+        rule: the scheduler that the network corrects: ``fifo``, ``fair``, ``srpt`` or ``priced``
+            with parameters; ``none``: any query may take all executors, and only the network puts
+            them in order.
         encoder: of the graph, see ``encoders``.
         width: of embeddings.
         observed: features that it sees; ``decima``: the five of that paper.
-        heads: decisions that it makes besides the order of execution roots; others are the rule's,
-            or, without one, all executors, no pipelining, no holds.
-        strength: multiplies the rule's logits. Drawn actions stray from the rule less if it is
-            large, the most probable ones change sooner if it is small.
+        heads: decisions that it corrects; others are the rule's.
     """
 
     rule: str = "priced"
     encoder: Encoder = "tree"
-    width: int = 16
+    width: int = 8
     observed: Observed = "all"
     heads: tuple[Head, ...] = HEADS
-    strength: float = 1.0
 
     def without(self, head: Head) -> PolicyConfig:
         """The same policy without one head."""
         return replace(self, heads=tuple(each for each in self.heads if each != head))
 
 
-DECIMA = PolicyConfig(rule="", encoder="gcn", observed="decima", heads=("limit",))
+DECIMA = PolicyConfig(rule=NO_RULE, encoder="gcn", observed="decima", heads=("root", "parallelism"))
 """Decima's agent. Source: Mao et al., SIGCOMM 2019, section 5."""
 
 _DECIMA_FEATURES = {
@@ -57,6 +61,16 @@ _DECIMA_FEATURES = {
     "simulations": {"free"},
 }
 """Tasks remaining, their mean time, executors of the job, whether some are local, free ones."""
+
+
+def output_mask(config: PolicyConfig) -> tuple[list[bool], list[bool]]:
+    """Which outputs of operators and of queries count."""
+    operators = {at for head in config.heads for at in OPERATOR_OUTPUTS.get(head, ())}
+    queries = {at for head in config.heads for at in QUERY_OUTPUTS.get(head, ())}
+    return (
+        [at in operators for at in range(NUM_OPERATOR_OUTPUTS)],
+        [at in queries for at in range(NUM_QUERY_OUTPUTS)],
+    )
 
 
 def feature_mask(observed: Observed, group: str) -> list[bool]:

@@ -51,10 +51,8 @@ OPERATOR_FEATURES = (
     Feature("done_share", "all work orders", "share", "work orders that are done"),
     Feature("path_share", "its query", "share",
             "critical path ÷ the query's remaining work, size=history"),
-    Feature("limit_share", "all executors", "share", "limit that the rule gives; 0: none"),
     Feature("is_schedulable", "", "flag", "may be an execution root now"),
     Feature("is_started", "", "flag", "its pipeline has started"),
-    Feature("is_listed", "", "flag", "the rule schedules it"),
     *(Feature(f"is_{kind}", "", "one-hot", f"kind {kind}") for kind in (*KIND_NAMES, "unknown")),
 )  # fmt: skip
 """Of each operator that is not complete."""
@@ -70,14 +68,11 @@ QUERY_FEATURES = (
     Feature("local_free", "1 executor", "log", "free, whose last work was for it"),
     Feature("memory", "1 MB", "log", "it holds"),
     Feature("est_state", "1 MB", "log", "estimated state of operators not complete"),
-    Feature("position", "1 place", "log", "place of its first operator in the rule's schedule"),
     Feature("executor_share", "all executors", "share", "that work for it"),
     Feature("work_share", "all queries", "share", "its part of all remaining work, size=history"),
     Feature("memory_share", "the budget", "share", "memory that it holds"),
     Feature("state_share", "the budget", "share", "estimated state of operators not complete"),
     Feature("has_started", "", "flag", "a work order of it has started"),
-    Feature("is_listed", "", "flag", "the rule schedules it"),
-    Feature("is_held", "", "flag", "the rule holds its idle executors"),
 )  # fmt: skip
 """Of each query in the system."""
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lsched.learn.advice import UNLISTED, Advice
 from lsched.learn.config import Observed, feature_mask
 from lsched.learn.features import OPERATOR_FEATURES, QUERY_FEATURES, SIMULATION_FEATURES
 from sim import BatchView
@@ -45,7 +44,7 @@ class Observation:
     is_breaking: np.ndarray
 
 
-def observe(view: BatchView, advice: Advice, observed: Observed = "all") -> Observation:
+def observe(view: BatchView, observed: Observed = "all") -> Observation:
     """The observation of all simulations of a view; features that are not observed are 0."""
     row = np.flatnonzero(~view.operators.is_complete)
     query_of = view.operators.query[row]
@@ -54,8 +53,8 @@ def observe(view: BatchView, advice: Advice, observed: Observed = "all") -> Obse
     producer, consumer = place[view.edges.producer], place[view.edges.consumer]
     is_edge = (producer >= 0) & (consumer >= 0)
     return Observation(
-        _seen(_operators(view, advice, row, query_of), observed, "operators"),
-        _seen(_queries(view, advice), observed, "queries"),
+        _seen(_operators(view, row, query_of), observed, "operators"),
+        _seen(_queries(view), observed, "queries"),
         _seen(_simulations(view), observed, "simulations"),
         row,
         query_of,
@@ -73,14 +72,13 @@ def _seen(features: np.ndarray, observed: Observed, group: str) -> np.ndarray:
     return features
 
 
-def _operators(view: BatchView, advice: Advice, row: np.ndarray, query: np.ndarray) -> np.ndarray:
+def _operators(view: BatchView, row: np.ndarray, query: np.ndarray) -> np.ndarray:
     columns, queries = view.operators, view.queries
     history_us = columns.history_work_order_us[row]
     est_us = columns.est_work_order_us[row]
     simulation = queries.simulation[query]
     corrected_us = est_us * view.simulations.correction[simulation]
     path_us = columns.history_critical_path_us[row]
-    limit = advice.limit[row]
     features = np.zeros((len(row), len(OPERATOR_FEATURES)), np.float32)
     done = _put_logs(
         features,
@@ -100,21 +98,18 @@ def _operators(view: BatchView, advice: Advice, row: np.ndarray, query: np.ndarr
     )
     features[:, done] = columns.num_done[row] / np.maximum(columns.num_work_orders[row], 1)
     features[:, done + 1] = path_us / np.maximum(queries.history_remaining_us[query], 1.0)
-    features[:, done + 2] = limit / np.maximum(view.simulations.num_executors[simulation], 1)
-    features[:, done + 3] = columns.is_schedulable[row]
-    features[:, done + 4] = columns.is_started[row]
-    features[:, done + 5] = limit > 0
-    features[np.arange(len(row)), done + 6 + columns.kind[row]] = 1.0
+    features[:, done + 2] = columns.is_schedulable[row]
+    features[:, done + 3] = columns.is_started[row]
+    features[np.arange(len(row)), done + 4 + columns.kind[row]] = 1.0
     np.minimum(features, MOST, out=features)
     return features
 
 
-def _queries(view: BatchView, advice: Advice) -> np.ndarray:
+def _queries(view: BatchView) -> np.ndarray:
     columns, simulations = view.queries, view.simulations
     simulation = columns.simulation
     work_us = columns.history_remaining_us
     sums_us = np.bincount(simulation, work_us, len(view))
-    position = np.minimum(advice.query_position, 255)
     budget = _budget_bytes(view)
     features = np.zeros((len(columns), len(QUERY_FEATURES)), np.float32)
     done = _put_logs(
@@ -129,7 +124,6 @@ def _queries(view: BatchView, advice: Advice) -> np.ndarray:
         (columns.num_local_free, 1.0),
         (columns.memory_bytes, MB),
         (columns.est_state_bytes, MB),
-        (position, 1.0),
     )
     features[:, done] = columns.num_executors / np.maximum(simulations.num_executors, 1)[simulation]
     features[:, done + 1] = work_us / np.maximum(sums_us, 1.0)[simulation]
@@ -137,8 +131,6 @@ def _queries(view: BatchView, advice: Advice) -> np.ndarray:
         features[:, done + 2] = columns.memory_bytes / budget
         features[:, done + 3] = columns.est_state_bytes / budget
     features[:, done + 4] = columns.start_us >= 0
-    features[:, done + 5] = advice.query_position != UNLISTED
-    features[:, done + 6] = advice.held > 0
     np.minimum(features, MOST, out=features)
     return features
 

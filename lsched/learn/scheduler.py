@@ -1,18 +1,15 @@
 """Learned policies as schedulers, by name: what the entry points of lsched lead to.
 
-A policy decides with compiled code where numba is installed, else with torch, whose sums may differ
-in the last digits.
+They decide with compiled code, on either engine.
 """
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 from lsched.errors import CheckpointError
 from lsched.learn.checkpoint import Checkpoint, files_of, load
 from sim import BatchSchedule, BatchScheduler, BatchView, ClusterView, Schedule, decide_one
-from sim.engines import is_fast_installed
 
 SHIPPED = Path(__file__).parents[1] / "policies"
 """Where the policies are that come with lsched."""
@@ -82,24 +79,8 @@ def shipped(name: str) -> str:
 
 def _decider(checkpoint: Checkpoint) -> BatchScheduler:
     """What decides as a policy does."""
-    config, weights = checkpoint.card.policy, checkpoint.weights
-    if is_fast_installed():
-        from lsched.learn.inference.decider import Decider
-        from lsched.learn.inference.maps import flattened
+    from lsched.learn.inference.decider import Decider
+    from lsched.learn.inference.maps import flattened
 
-        return Decider(config, flattened(config, weights))
-    for package in ("torch", "torch_geometric"):
-        if importlib.util.find_spec(package) is None:
-            raise ValueError(
-                f"learned policies need numba, or {package}, which are missing: "
-                "pip install 'lsched[fast,learn]'"
-            )
-    import torch
-
-    from lsched.learn.network import Network, set_weights
-    from lsched.learn.policy import Policy
-
-    torch.set_num_threads(1)  # in each of several processes
-    network = Network(config)
-    set_weights(network, weights)
-    return Policy(network)
+    config = checkpoint.card.policy
+    return Decider(config, flattened(config, checkpoint.weights))

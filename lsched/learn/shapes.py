@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lsched.learn.config import DEGREES, PolicyConfig
+from lsched.learn.config import NUM_OPERATOR_OUTPUTS, NUM_QUERY_OUTPUTS, PolicyConfig
 from lsched.learn.features import TABLES
 
 TREE_LAYERS = 2
@@ -14,14 +14,10 @@ def linear_maps(config: PolicyConfig) -> dict[str, tuple[int, int]]:
     width = config.width
     return _encoder(config) | {
         f"{name}.{layer}": shape
-        for name, (inputs, outputs) in {
-            "root": (3 * width, 1),
-            "degree": (3 * width, len(DEGREES)),
-            "stop": (width, 1),
-            "limit": (2 * width + 2, 1),
-            "hold": (2 * width, 1),
-        }.items()
-        if name == "root" or name in config.heads
+        for name, inputs, outputs in (
+            ("operator", 3 * width, NUM_OPERATOR_OUTPUTS),
+            ("query", 2 * width, NUM_QUERY_OUTPUTS),
+        )
         for layer, shape in ((0, (width, inputs)), (2, (outputs, width)))
     }
 

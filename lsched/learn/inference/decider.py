@@ -1,12 +1,10 @@
-"""A policy without torch: the most probable decisions, compiled."""
+"""A policy that decides, compiled, without torch."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from lsched.learn.config import DEGREES, FACTORS, PolicyConfig
+from lsched.learn.config import NUM_OPERATOR_OUTPUTS, NUM_QUERY_OUTPUTS, PolicyConfig
 from lsched.learn.inference.maps import policy_arrays
 from sim import (
     BatchSchedule,
@@ -16,15 +14,12 @@ from sim import (
     PlanTable,
     Schedule,
     decide_one,
-    make_scheduler,
 )
 from sim.engines import ready_batches
 
-NOTHING = np.zeros(0, np.int64)
-
 
 class Decider:
-    """Answers as ``policy.Policy`` does without a generator, many times as fast.
+    """Decides as a rule whose quantities ``network.Network`` corrects.
 
     Args:
         config: the policy's parts.
@@ -47,7 +42,6 @@ class Decider:
 
         entry.decide.make_ready()
         self._decide, self._tables, self._table_of = entry.decide, tables, table_of_arrays
-        self._rule = make_scheduler(config.rule) if config.rule else None
         self._arrays = policy_arrays(config)
         self._weights = np.ascontiguousarray(np.atleast_2d(weights), np.float32)
         self._policies = [
@@ -66,30 +60,15 @@ class Decider:
         if view.plans is not self._plans or view.cluster is not self._cluster:
             self._set_place(view)
         self._make_room(len(view.operators), len(view.queries), len(view))
-        operators = limits = degrees = queries = executors = NOTHING
-        until_us: Any = None
-        if self._rule is not None:
-            advice: Any = view.advice(self._rule)
-            operators, limits = advice.operators, advice.num_executors
-            degrees, until_us = advice.pipeline_degrees, advice.until_us
-            queries, executors = advice.hold_queries, advice.hold_executors
         self._decide(
-            view.address,
-            self._policies_of(view),
-            self._place_address,
-            self._answer_address,
-            operators,
-            limits,
-            degrees,
-            queries,
-            executors,
+            view.address, self._policies_of(view), self._place_address, self._answer_address
         )
         counts = self.answer["counts"].tolist()
         allocations = self.answer["allocations"][:, : counts[self._tables.NUM_ALLOCATIONS]]
         held = self.answer["held"][:, : counts[self._tables.NUM_HELD]]
         operators, limits, degrees = allocations.copy()
         queries, executors = held.copy()
-        return BatchSchedule(operators, limits, degrees, queries, executors, until_us)
+        return BatchSchedule(operators, limits, degrees, queries, executors)
 
     def decide(self, view: ClusterView) -> Schedule:
         """Answer a scheduling event."""
@@ -125,11 +104,8 @@ class Decider:
         self._room = num_operators, num_queries, num_rows
         self.answer = {
             "counts": np.zeros(self._tables.NUM_COUNTS, np.int64),
-            "roots": np.zeros(num_operators, np.float32),
-            "stop": np.zeros(num_rows, np.float32),
-            "limits": np.zeros((num_queries, len(FACTORS)), np.float32),
-            "degrees": np.zeros((num_operators, len(DEGREES)), np.float32),
-            "holds": np.zeros((num_queries, 2), np.float32),
+            "operators": np.zeros((NUM_OPERATOR_OUTPUTS, num_operators), np.float32),
+            "queries": np.zeros((NUM_QUERY_OUTPUTS, num_queries), np.float32),
             "allocations": np.zeros((3, 2 * num_operators), np.int64),
             "held": np.zeros((2, num_queries), np.int64),
         }

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lsched.learn.config import HEADS, PolicyConfig, feature_mask
+from lsched.learn.config import PolicyConfig, feature_mask, output_mask
 from lsched.learn.features import TABLES
+from lsched.learn.rule import rule_numbers
 from lsched.learn.shapes import TREE_LAYERS, linear_maps
 
 _TWO_LAYERS = ("0", "2")
@@ -26,13 +27,13 @@ MAPS = (
         for whole in ("query", "simulation")
         for part in ("f", "g", "prep.0", "prep.2")
     ),
-    *(f"{head}.{layer}" for head in ("root", *HEADS) for layer in _TWO_LAYERS),
+    *(f"{head}.{layer}" for head in ("operator", "query") for layer in _TWO_LAYERS),
 )
 """Names in ``network.Network``. Compiled code knows a map by its place here."""
 
 FIRST_WEIGHT, FIRST_BIAS, NUM_OUTPUTS = range(3)
 """Columns of spans. Maps that a network does not have have no outputs."""
-WIDTH, IS_GCN, HAS_RULE, HAS_DEGREE, HAS_STOP, HAS_LIMIT, HAS_HOLD = range(7)
+WIDTH, IS_GCN = range(2)
 """Places in parts."""
 
 
@@ -58,12 +59,13 @@ def policy_arrays(config: PolicyConfig) -> dict[str, np.ndarray]:
     for name, (outputs, inputs) in linear_maps(config).items():
         spans[MAPS.index(name)] = at, at + outputs * inputs, outputs
         at += outputs * (inputs + 1)
-    heads = [name in config.heads for name in ("degree", "stop", "limit", "hold")]
-    parts = [config.width, config.encoder == "gcn", bool(config.rule), *heads]
+    parts = [config.width, config.encoder == "gcn"]
     mask = [is_seen for group in TABLES for is_seen in feature_mask(config.observed, group)]
+    of_operators, of_queries = output_mask(config)
     return {
         "spans": spans,
         "parts": np.array(parts, np.int64),
         "mask": np.array(mask, np.float32),
-        "strength": np.array([config.strength]),
+        "outputs": np.array([*of_operators, *of_queries], np.float32),
+        "rule": rule_numbers(config.rule),
     }

@@ -7,9 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lsched.learn.advice import UNLISTED
 from lsched.learn.features import OPERATOR_FEATURES, QUERY_FEATURES, SIMULATION_FEATURES
-from lsched.learn.inference.advice import Advice
 from lsched.learn.inference.tables import Table
 from lsched.learn.observation import MB, MOST, MS
 from sim.fast_engine.compile import compiled, compiled_allocating
@@ -18,7 +16,6 @@ NUM_OPERATOR_FEATURES = len(OPERATOR_FEATURES)
 NUM_QUERY_FEATURES = len(QUERY_FEATURES)
 NUM_SIMULATION_FEATURES = len(SIMULATION_FEATURES)
 FIRST_KIND = [feature.transform for feature in OPERATOR_FEATURES].index("one-hot")
-POSITIONS = 255
 ONE, QUARTER, CAP = np.float32(1.0), np.float32(0.25), np.float32(MOST)
 
 
@@ -51,9 +48,7 @@ class Observation(NamedTuple):
 
 
 @compiled_allocating
-def observe(
-    view: Table, policy: Table, place: Table, simulation: int, advice: Advice
-) -> Observation:
+def observe(view: Table, policy: Table, place: Table, simulation: int) -> Observation:
     """The observation of the simulation in a row of a view."""
     first, last = view.operator_offsets[simulation], view.operator_offsets[simulation + 1]
     first_query = view.query_offsets[simulation]
@@ -73,9 +68,9 @@ def observe(
     for query in range(first_query, first_query + num_queries):
         work_us += view.queries_history_remaining_us[query]
     for at in range(count):
-        _see_operator(view, advice, simulation, row[at], operators, at)
+        _see_operator(view, simulation, row[at], operators, at)
     for at in range(num_queries):
-        _see_query(view, place, advice, simulation, work_us, first_query + at, queries, at)
+        _see_query(view, place, simulation, work_us, first_query + at, queries, at)
     _see_whole(view, place, simulation, num_queries, work_us, whole)
     _hide(policy, operators, 0)
     _hide(policy, queries, NUM_OPERATOR_FEATURES)
@@ -125,9 +120,7 @@ def _share(part: float, whole: float) -> Any:
 
 
 @compiled
-def _see_operator(
-    view: Table, advice: Advice, simulation: int, row: int, out: np.ndarray, at: int
-) -> None:
+def _see_operator(view: Table, simulation: int, row: int, out: np.ndarray, at: int) -> None:
     """The column of an operator."""
     query = view.operators_query[row]
     est_us, history_us = (
@@ -152,10 +145,8 @@ def _see_operator(
     out[12, at] = _log(view.operators_memory_bytes[row], MB)
     out[13, at] = _share(view.operators_num_done[row], max(view.operators_num_work_orders[row], 1))
     out[14, at] = _share(path_us, max(view.queries_history_remaining_us[query], 1.0))
-    out[15, at] = _share(advice.limit[row], max(view.simulations_num_executors[simulation], 1))
-    out[16, at] = view.operators_is_schedulable[row]
-    out[17, at] = view.operators_is_started[row]
-    out[18, at] = advice.limit[row] > 0
+    out[15, at] = view.operators_is_schedulable[row]
+    out[16, at] = view.operators_is_started[row]
     out[FIRST_KIND + view.operators_kind[row], at] = ONE
 
 
@@ -163,7 +154,6 @@ def _see_operator(
 def _see_query(
     view: Table,
     place: Table,
-    advice: Advice,
     simulation: int,
     work_us: float,
     row: int,
@@ -184,15 +174,12 @@ def _see_query(
     out[7, at] = _log(view.queries_num_local_free[row], 1.0)
     out[8, at] = _log(view.queries_memory_bytes[row], MB)
     out[9, at] = _log(view.queries_est_state_bytes[row], MB)
-    out[10, at] = _log(min(advice.query_position[row], POSITIONS), 1.0)
-    out[11, at] = _share(view.queries_num_executors[row], num_executors)
-    out[12, at] = _share(own_us, max(work_us, 1.0))
+    out[10, at] = _share(view.queries_num_executors[row], num_executors)
+    out[11, at] = _share(own_us, max(work_us, 1.0))
     if budget > 0.0:
-        out[13, at] = _share(view.queries_memory_bytes[row], budget)
-        out[14, at] = _share(view.queries_est_state_bytes[row], budget)
-    out[15, at] = view.queries_start_us[row] >= 0
-    out[16, at] = advice.query_position[row] != UNLISTED
-    out[17, at] = advice.held[row] > 0
+        out[12, at] = _share(view.queries_memory_bytes[row], budget)
+        out[13, at] = _share(view.queries_est_state_bytes[row], budget)
+    out[14, at] = view.queries_start_us[row] >= 0
 
 
 @compiled

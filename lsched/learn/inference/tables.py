@@ -16,11 +16,12 @@ POLICY_ARRAYS: Arrays = {
     "spans": (INT, 2),
     "parts": (INT, 1),
     "mask": (SINGLE, 1),
-    "strength": (FLOAT, 1),
+    "outputs": (SINGLE, 1),
+    "rule": (FLOAT, 1),
 }
 """A policy, see ``maps``: its weights; where each map's begin; what it is made of; 1 for each
-feature that it sees, of operators, queries, then simulations; and what multiplies the rule's
-logits."""
+feature that it sees, of operators, queries, then simulations; 1 for each output that counts, of
+operators, then queries; and its rule, see ``lsched.learn.rule``."""
 
 PLACE_ARRAYS: Arrays = {
     "height": (INT, 1),
@@ -35,20 +36,18 @@ memory on all nodes (0: unlimited), its delays, how it releases executors, and i
 
 ANSWER_ARRAYS: Arrays = {
     "counts": (INT, 1),
-    "roots": (SINGLE, 1),
-    "stop": (SINGLE, 1),
-    "limits": (SINGLE, 2),
-    "degrees": (SINGLE, 2),
-    "holds": (SINGLE, 2),
+    "operators": (SINGLE, 2),
+    "queries": (SINGLE, 2),
     "allocations": (INT, 2),
     "held": (INT, 2),
 }
-"""What it answers: logits as in ``network.Logits``; allocations (operator, executors, degree) and
-held executors (query, executors) as in ``BatchSchedule``; and how many of each there are."""
+"""What it answers: corrections as in ``network.Corrections``, transposed; allocations (operator,
+executors, degree) and held executors (query, executors) as in ``BatchSchedule``; and how many of
+each there are."""
 
-NUM_ROOTS, NUM_STOPS, NUM_LIMITS, NUM_HOLDS, NUM_ALLOCATIONS, NUM_HELD = range(6)
+NUM_OPERATORS, NUM_QUERIES, NUM_ALLOCATIONS, NUM_HELD = range(4)
 """Places in counts."""
-NUM_COUNTS = 6
+NUM_COUNTS = 4
 
 policy_at = table_at(TableType("Policy", POLICY_ARRAYS))
 place_at = table_at(TableType("Place", PLACE_ARRAYS))
