@@ -1,0 +1,161 @@
+"""What policies cost on a case: many policies and seeds at once, in this process or in others."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+
+from lsched.learn.config import PolicyConfig
+from lsched.learn.workload import Case, Objective, cost_of
+from sim import simulate_many
+from traces import Trace
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What does not change during a training.
+
+    Attributes:
+        cases: what it is on.
+        policy: parts of all policies.
+        objective: what runs cost.
+    """
+
+    cases: tuple[Case, ...]
+    policy: PolicyConfig
+    objective: Objective
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of some policies on one case.
+
+    Attributes:
+        costs: by policy and seed.
+        num_decisions: scheduling events of all runs.
+
+    Shapes:
+        costs: (policies, seeds)
+    """
+
+    costs: np.ndarray
+    num_decisions: int
+
+
+@dataclass(frozen=True)
+class _Task:
+    case: int
+    weights: np.ndarray | None
+    seeds: tuple[int, ...]
+    share: float
+
+
+class Evaluator:
+    """Runs policies. Results do not depend on how many processes there are.
+
+    Args:
+        setting: what does not change.
+        workers: processes; 1: this one.
+    """
+
+    def __init__(self, setting: Setting, workers: int = 1) -> None:
+        self.setting, self._workers = setting, workers
+        self._pool: ProcessPoolExecutor | None = None
+        if workers > 1:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(workers, context, _begin, (setting,))
+        else:
+            _begin(setting)
+
+    def __enter__(self) -> Evaluator:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=error is None, cancel_futures=True)
+
+    def of_policies(
+        self, weights: np.ndarray, seeds: Sequence[int], share: float = 1.0
+    ) -> list[Outcome]:
+        """Costs of policies on each case.
+
+        Shapes:
+            weights: (policies, weights), float32, see ``maps.flattened``.
+        """
+        num_parts = max(1, self._workers // len(self.setting.cases))
+        tasks = [
+            _Task(case, part, tuple(seeds), share)
+            for case in range(len(self.setting.cases))
+            for part in np.array_split(weights, min(num_parts, len(weights)))
+        ]
+        return self._joined(tasks, 0)
+
+    def of_rule(self, seeds: Sequence[int]) -> list[Outcome]:
+        """Costs of the rule that is corrected, one row, on each case."""
+        num_parts = max(1, self._workers // len(self.setting.cases))
+        tasks = [
+            _Task(case, None, tuple(map(int, part)), 1.0)
+            for case in range(len(self.setting.cases))
+            for part in np.array_split(np.array(seeds), min(num_parts, len(seeds)))
+        ]
+        return self._joined(tasks, 1)
+
+    def _joined(self, tasks: Sequence[_Task], axis: int) -> list[Outcome]:
+        outcomes = list(map(_run, tasks) if self._pool is None else self._pool.map(_run, tasks))
+        return [
+            Outcome(
+                np.concatenate(
+                    [
+                        outcome.costs
+                        for task, outcome in zip(tasks, outcomes, strict=True)
+                        if task.case == case
+                    ],
+                    axis=axis,
+                ),
+                sum(
+                    outcome.num_decisions
+                    for task, outcome in zip(tasks, outcomes, strict=True)
+                    if task.case == case
+                ),
+            )
+            for case in range(len(self.setting.cases))
+        ]
+
+
+_setting: Setting | None = None
+"""In a worker process, and in this one where there are none."""
+
+
+def _begin(setting: Setting) -> None:
+    global _setting
+    _setting = setting
+
+
+def _run(task: _Task) -> Outcome:
+    assert _setting is not None
+    case = _setting.cases[task.case]
+    runs: list[Trace] = [case.run_of(seed, task.share) for seed in task.seeds]
+    if task.weights is None:
+        results = simulate_many(runs, _setting.policy.rule, cluster=case.cluster, seeds=task.seeds)
+        num_policies = 1
+    else:
+        from lsched.learn.inference.decider import Decider
+
+        num_policies = len(task.weights)
+        members = np.repeat(np.arange(num_policies), len(runs))
+        decider = Decider(_setting.policy, task.weights, members)
+        seeds = task.seeds * num_policies
+        results = simulate_many(runs * num_policies, decider, cluster=case.cluster, seeds=seeds)
+    costs = np.array([cost_of(result, _setting.objective) for result in results])
+    num_decisions = sum(result.num_schedules for result in results)
+    return Outcome(costs.reshape(num_policies, -1), num_decisions)

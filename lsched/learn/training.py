@@ -1,0 +1,205 @@
+"""Training: generation after generation, with a validation now and then.
+
+Everything random follows from the seed and the number of the generation, so a training that is
+stopped and goes on from its last state ends with the same weights as one that is not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from lsched.learn.config import PolicyConfig
+from lsched.learn.evaluate import Evaluator
+from lsched.learn.evolution import (
+    EvolutionConfig,
+    EvolutionState,
+    evolved,
+    noise_of,
+    population,
+)
+from lsched.learn.shapes import linear_maps
+from lsched.learn.workload import mean_ratio
+from traces.split import SEEDS
+
+HEADS = ("operator.2", "query.2")
+"""Maps that begin at 0, so that a new policy decides as its rule does."""
+BIAS_SPREAD = 0.3
+GAIN = 1.4
+MOST_WORSE = 0.3
+"""By how much a run may be worse than the median of its seed, in logarithms, before it no longer
+matters by how much: one bad run must not outweigh all others."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a policy is trained.
+
+    Attributes:
+        evolution: of a generation.
+        seeds: runs of each policy and case in a generation.
+        generations: at most.
+        minutes: likewise.
+        validate_every: generations.
+        validation_seeds: runs of a validation, of each case.
+        patience: validations without a better one before it ends.
+        growth: generations until runs have all their queries; from a quarter of them.
+        seed: of everything random.
+    """
+
+    evolution: EvolutionConfig = field(default_factory=EvolutionConfig)
+    seeds: int = 4
+    generations: int = 400
+    minutes: float = 60.0
+    validate_every: int = 10
+    validation_seeds: int = 24
+    patience: int = 10
+    growth: int = 20
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How good the mean of a generation is on queries that it was not trained on.
+
+    Attributes:
+        generation: after so many.
+        ratio: cost ÷ that of the rule, geometric mean over seeds and cases.
+        ratios: by case.
+        elapsed_s: of training, so far.
+        num_decisions: scheduling events so far.
+    """
+
+    generation: int
+    ratio: float
+    ratios: tuple[float, ...]
+    elapsed_s: float
+    num_decisions: int
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """All that the rest of a training depends on.
+
+    Attributes:
+        evolution: where it is.
+        best: weights of the best validation; the rule's at first.
+        validations: all so far.
+        num_decisions: scheduling events so far.
+        elapsed_s: seconds so far.
+    """
+
+    evolution: EvolutionState
+    best: np.ndarray
+    validations: tuple[Validation, ...] = field(default=())
+    num_decisions: int = 0
+    elapsed_s: float = 0.0
+
+    @property
+    def best_ratio(self) -> float:
+        """Of the best validation; the rule's own is 1."""
+        return min((each.ratio for each in self.validations), default=1.0)
+
+    @property
+    def num_stale(self) -> int:
+        """Validations since the best one."""
+        ratios = [1.0, *(each.ratio for each in self.validations)]
+        return len(ratios) - 1 - int(np.argmin(ratios))
+
+
+def first_weights(config: PolicyConfig, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weights to begin with, and how large each one's noise is.
+
+    Shapes:
+        returns (weights,) twice, as ``maps.flattened`` orders them.
+    """
+    generator = np.random.default_rng([seed, 1 << 32])
+    weights, spread = [], []
+    for name, (outputs, inputs) in linear_maps(config).items():
+        size = inputs**-0.5
+        scale = 0.0 if name in HEADS else GAIN * size
+        weights += [generator.normal(0.0, 1.0, outputs * inputs) * scale, np.zeros(outputs)]
+        spread += [np.full(outputs * inputs, size), np.full(outputs, BIAS_SPREAD)]
+    return np.concatenate(weights), np.concatenate(spread)
+
+
+def begun(config: PolicyConfig, seed: int) -> TrainingState:
+    """Before the first generation."""
+    weights, _ = first_weights(config, seed)
+    return TrainingState(EvolutionState.at(weights), weights.astype(np.float32))
+
+
+def train(
+    evaluator: Evaluator, config: TrainingConfig, state: TrainingState
+) -> Iterator[TrainingState]:
+    """The states after each generation, until one of the limits is reached.
+
+    Raises:
+        FloatingPointError: weights or costs are no numbers any more; the last state is good.
+    """
+    policy = evaluator.setting.policy
+    _, spread = first_weights(policy, config.seed)
+    seeds = SEEDS["validation"][: config.validation_seeds]
+    usual = [outcome.costs[0] for outcome in evaluator.of_rule(seeds)]
+    began_s = time.monotonic() - state.elapsed_s
+    while not is_over(state, config):
+        state = _next(evaluator, config, state, spread)
+        state = replace(state, elapsed_s=time.monotonic() - began_s)
+        if state.evolution.generation % config.validate_every == 0:
+            state = _validated(evaluator, state, seeds, usual)
+        yield state
+
+
+def is_over(state: TrainingState, config: TrainingConfig) -> bool:
+    """Whether a limit is reached, or nothing has become better for long."""
+    return (
+        state.evolution.generation >= config.generations
+        or state.elapsed_s >= 60.0 * config.minutes
+        or state.num_stale >= config.patience
+    )
+
+
+def _next(
+    evaluator: Evaluator, config: TrainingConfig, state: TrainingState, spread: np.ndarray
+) -> TrainingState:
+    """After one more generation."""
+    evolution = state.evolution
+    generator = np.random.default_rng([config.seed, evolution.generation, 1])
+    chosen = generator.choice(SEEDS["training"], config.seeds, replace=False)
+    share = min(1.0, 0.25 + 0.75 * evolution.generation / max(config.growth, 1))
+    noise = noise_of(evolution, spread, config.evolution.pairs, config.seed)
+    weights = population(evolution, noise, config.evolution.sigma)
+    outcomes = evaluator.of_policies(weights, chosen.tolist(), share)
+    costs = np.mean([_compared(outcome.costs) for outcome in outcomes], axis=0)
+    after = evolved(evolution, noise, spread, costs, config.evolution)
+    if not np.all(np.isfinite(after.mean)):
+        raise FloatingPointError("a weight is not a finite number")
+    num_decisions = state.num_decisions + sum(outcome.num_decisions for outcome in outcomes)
+    return replace(state, evolution=after, num_decisions=num_decisions)
+
+
+def _compared(costs: np.ndarray) -> np.ndarray:
+    """How much worse policies are than the median of each seed, on average."""
+    logs = np.log(costs)
+    return np.clip(logs - np.median(logs, axis=0), -MOST_WORSE, MOST_WORSE).mean(axis=1)
+
+
+def _validated(
+    evaluator: Evaluator, state: TrainingState, seeds: range, usual: list[np.ndarray]
+) -> TrainingState:
+    """With one more validation of the mean."""
+    weights = state.evolution.mean.astype(np.float32)
+    outcomes = evaluator.of_policies(weights[None], seeds)
+    ratios = tuple(
+        mean_ratio(outcome.costs[0].tolist(), own.tolist())
+        for outcome, own in zip(outcomes, usual, strict=True)
+    )
+    ratio = float(np.exp(np.mean(np.log(ratios))))
+    validation = Validation(
+        state.evolution.generation, ratio, ratios, state.elapsed_s, state.num_decisions
+    )
+    best = weights if ratio < state.best_ratio else state.best
+    return replace(state, best=best, validations=(*state.validations, validation))
