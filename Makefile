@@ -86,7 +86,7 @@ $(VENV)/installed: $(VENV)/created pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(INSTALL) .[dev,capture,fast]
+	$(INSTALL) .[dev,capture,fast,learn]
 	touch $@
 
 $(VENV)/installed-spark: $(VENV)/installed-dev

@@ -23,6 +23,7 @@ COMMANDS = {
     "compare": "compare schedulers on traces: table, results, plots",
     "simulate": "run one scheduler once; Gantt chart and event log",
     "tune": "find the best parameters of a scheduler",
+    "train": "train a policy on a workload",
     "generate": "make a trace: of tenants as described, of a fleet, or of drawn arrivals",
     "capture": "record a trace from a database engine",
     "import": "make a trace of another system's log or data set",

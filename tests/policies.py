@@ -16,10 +16,11 @@ CONFIGS = {
     "tree": PolicyConfig(),
     "gcn": PolicyConfig(encoder="gcn"),
     "decima": DECIMA,
-    "narrow": PolicyConfig(rule="srpt:size=history+share=2", width=8, observed="no-history"),
-    "few-heads": PolicyConfig(rule="fair:spare=share", heads=("degree", "hold")),
-    "no-rule": PolicyConfig(rule=""),
-    "holds": PolicyConfig(rule="priced:hold_moves=50+slowdown=0.3", encoder="gcn", strength=0.2),
+    "narrow": PolicyConfig(rule="srpt:size=history+share=2", width=4, observed="no-history"),
+    "few-heads": PolicyConfig(rule="fair:spare=share", heads=("degree", "wait")),
+    "fifo": PolicyConfig(rule="fifo:memory=gate+pipeline=never"),
+    "holds": PolicyConfig(rule="priced:hold_moves=50+slowdown=0.3", encoder="gcn"),
+    "gated": PolicyConfig(rule="priced:size=observed+memory=gate"),
 }
 TRAINING = Training(
     trace="tpch",

@@ -93,8 +93,8 @@ def changed(values: dict[str, Any], place: str, value: object) -> dict[str, Any]
 CARDS: dict[str, tuple[str, object, str]] = {
     "encoder": ("policy.encoder", "cnn", r"'cnn' - at `\$\.policy\.encoder`; expected tree or gcn"),
     "observed": ("policy.observed", "more", "expected all or decima or no-history"),
-    "head": ("policy.heads", ["limit", "eye"], "expected degree or limit or stop or hold"),
-    "head twice": ("policy.heads", ["limit", "limit"], "a head is there twice"),
+    "head": ("policy.heads", ["root", "eye"], "expected root or wait or degree"),
+    "head twice": ("policy.heads", ["root", "root"], "a head is there twice"),
     "rule": ("policy.rule", "pricd", "expected one of fifo, fair, .* did you mean 'priced"),
     "rule in Python": ("policy.rule", "stride", "rule is 'stride', expected one of"),
     "rule in a file": ("policy.rule", "evil.py:Evil", "rule is 'evil.py:Evil', expected one of"),
@@ -145,16 +145,16 @@ def weights_with(change: Callable[[dict[str, np.ndarray]], object]) -> dict[str,
     return weights
 
 
-BIAS = "root.2.bias"
+BIAS = "query.2.bias"
 WEIGHTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
-    "missing": (lambda w: w.pop(BIAS), "root.2.bias is missing"),
+    "missing": (lambda w: w.pop(BIAS), "query.2.bias is missing"),
     "too many": (lambda w: w.update(x=np.zeros(1, np.float32)), "x is there"),
     "shape": (
         lambda w: w.update({BIAS: np.zeros((1, 1), np.float32)}),
         r"shape \(1, 1\), expected",
     ),
     "dtype": (lambda w: w.update({BIAS: np.zeros(1)}), "F64, expected F32|float64, expected"),
-    "NaN": (lambda w: w[BIAS].fill(np.nan), "root.2.bias has a number that is not finite"),
+    "NaN": (lambda w: w[BIAS].fill(np.nan), "query.2.bias has a number that is not finite"),
     "infinity": (lambda w: w[BIAS].fill(-np.inf), "not finite"),
 }
 
@@ -309,4 +309,4 @@ def test_every_head_alone(tmp_path: Path) -> None:
     for head in HEADS:
         config = PolicyConfig(width=4, heads=(head,))
         saved(tmp_path / head, config)
-        assert any(name.startswith(f"{head}.") for name in load(tmp_path / head).weights)
+        assert load(tmp_path / head).card.policy.heads == (head,)

@@ -12,10 +12,10 @@ import msgspec
 from lsched import __version__
 from lsched.errors import CheckpointError
 from lsched.learn import features
-from lsched.learn.config import HEADS, Encoder, Observed, PolicyConfig
-from sim import UnknownScheduler, make_scheduler
+from lsched.learn.config import HEADS, NO_RULE, Encoder, Observed, PolicyConfig
+from lsched.learn.rule import KINDS, rule_numbers
+from sim import UnknownScheduler
 from sim.registry import split_text
-from sim.schedulers.compiled_rule import KINDS, compiled_rule_of
 from traces.errors import did_you_mean
 
 T = TypeVar("T")
@@ -119,8 +119,7 @@ def decoded(data: bytes) -> Card:
         raise CheckpointError(f"width is {policy.width}, expected 1 to {MAX_WIDTH}")
     if len(set(policy.heads)) < len(policy.heads):
         raise CheckpointError(f"a head is there twice: {', '.join(policy.heads)}")
-    if policy.rule:
-        _check_rule(policy.rule)
+    _check_rule(policy.rule)
     return card
 
 
@@ -153,13 +152,13 @@ def _check_rule(text: str) -> None:
     """Only compiled rules: a name in a file must not lead to code that lsched does not bring."""
     try:
         name, _ = split_text(text)
-        if name not in KINDS:
-            listing = ", ".join(KINDS)
+        if name != NO_RULE and name not in KINDS:
+            listing = ", ".join((*KINDS, NO_RULE))
             raise CheckpointError(
                 f"rule is {text!r}, expected one of {listing}{did_you_mean(name, KINDS)}"
             )
-        rule = make_scheduler(text)
-    except UnknownScheduler as error:
+        rule_numbers(text)
+    except CheckpointError:
+        raise
+    except (UnknownScheduler, ValueError) as error:
         raise CheckpointError(f"rule is {text!r}: {error}") from None
-    if compiled_rule_of(rule) is None:
-        raise CheckpointError(f"rule is {text!r}, which is not what lsched brings by that name")

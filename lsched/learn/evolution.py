@@ -72,7 +72,8 @@ def noise_of(state: EvolutionState, spread: np.ndarray, pairs: int, seed: int) -
         spread: (weights,); returns (pairs, weights).
     """
     generator = np.random.default_rng([seed, state.generation])
-    return generator.standard_normal((pairs, len(spread))) * spread
+    noise: np.ndarray = generator.standard_normal((pairs, len(spread))) * spread
+    return noise
 
 
 def population(state: EvolutionState, noise: np.ndarray, sigma: float) -> np.ndarray:

@@ -84,14 +84,11 @@ class Network(nn.Module):
         )
 
 
-def weights_of(network: Network) -> dict[str, np.ndarray]:
-    """Its weights as arrays, by name."""
-    return {
-        name: np.ascontiguousarray(tensor.detach().cpu().numpy())
-        for name, tensor in network.state_dict().items()
-    }
+def weights_of(network: nn.Module) -> dict[str, np.ndarray]:
+    """Copies of all weights, by name."""
+    return {name: value.cpu().numpy().copy() for name, value in network.state_dict().items()}
 
 
-def set_weights(network: Network, weights: Mapping[str, np.ndarray]) -> None:
-    """Take weights by name."""
-    network.load_state_dict({name: torch.from_numpy(each.copy()) for name, each in weights.items()})
+def set_weights(network: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
+    """Set all weights, by name."""
+    network.load_state_dict({name: torch.from_numpy(np.array(w)) for name, w in weights.items()})

@@ -5,14 +5,8 @@ They decide with compiled code, on either engine.
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from lsched.errors import CheckpointError
-from lsched.learn.checkpoint import Checkpoint, files_of, load
+from lsched.learn.checkpoint import Checkpoint, load
 from sim import BatchSchedule, BatchScheduler, BatchView, ClusterView, Schedule, decide_one
-
-SHIPPED = Path(__file__).parents[1] / "policies"
-"""Where the policies are that come with lsched."""
 
 
 class Learned:
@@ -38,43 +32,6 @@ class Learned:
     def decide(self, view: ClusterView) -> Schedule:
         """Answer a scheduling event."""
         return decide_one(self._policy, view)
-
-
-class Lsched(Learned):
-    """Learned: tree convolutions that correct ``priced`` (after Sabek, Ukyab, Kraska, 2022)."""
-
-    def __init__(self) -> None:
-        super().__init__(shipped("lsched"))
-
-
-class LschedGcn(Learned):
-    """Learned: as ``lsched``, with the graph network of ``decima``."""
-
-    def __init__(self) -> None:
-        super().__init__(shipped("lsched-gcn"))
-
-
-class Decima(Learned):
-    """Learned: Decima's agent, trained here (after Mao et al., 2019)."""
-
-    def __init__(self) -> None:
-        super().__init__(shipped("decima"))
-
-
-def shipped(name: str) -> str:
-    """Where a policy is that comes with lsched.
-
-    Raises:
-        CheckpointError: this installation does not have it.
-    """
-    path = SHIPPED / name
-    for file in files_of(path):
-        if not file.is_file():
-            raise CheckpointError(
-                f"policy {name!r} is not part of this installation ({file} is not there); train "
-                "one and use learned:path=…"
-            )
-    return str(path)
 
 
 def _decider(checkpoint: Checkpoint) -> BatchScheduler:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from lsched.learn.config import NUM_OPERATOR_OUTPUTS, NUM_QUERY_OUTPUTS, PolicyConfig
 from lsched.learn.features import TABLES
 
@@ -55,3 +57,19 @@ def _encoder(config: PolicyConfig) -> dict[str, tuple[int, int]]:
 
 def _two_layers(name: str, inputs: int, width: int) -> dict[str, tuple[int, int]]:
     return {f"{name}.0": (width, inputs), f"{name}.2": (width, width)}
+
+
+def named(config: PolicyConfig, vector: np.ndarray) -> dict[str, np.ndarray]:
+    """Weights by name from one vector, see ``inference.maps.flattened``.
+
+    Shapes:
+        vector: (weights,)
+    """
+    weights, at = {}, 0
+    for name, (outputs, inputs) in linear_maps(config).items():
+        end = at + outputs * inputs
+        own = vector[at:end].reshape(inputs, outputs)
+        weights[f"{name}.weight"] = np.ascontiguousarray(own.T, np.float32)
+        weights[f"{name}.bias"] = np.array(vector[end : end + outputs], np.float32)
+        at = end + outputs
+    return weights

@@ -184,7 +184,8 @@ def _next(
 def _compared(costs: np.ndarray) -> np.ndarray:
     """How much worse policies are than the median of each seed, on average."""
     logs = np.log(costs)
-    return np.clip(logs - np.median(logs, axis=0), -MOST_WORSE, MOST_WORSE).mean(axis=1)
+    worse = np.clip(logs - np.median(logs, axis=0), -MOST_WORSE, MOST_WORSE)
+    return np.asarray(worse.mean(axis=1))
 
 
 def _validated(

@@ -1,0 +1,166 @@
+"""The directory of a training: the policy so far, the state to go on from, and what it was for.
+
+Every file is complete or not there, whenever the process is killed. Nothing read is executed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import io
+import math
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from lsched.errors import CheckpointError
+from lsched.learn.card import Training
+from lsched.learn.checkpoint import save
+from lsched.learn.config import PolicyConfig
+from lsched.learn.evolution import EvolutionState
+from lsched.learn.shapes import named, weight_shapes
+from lsched.learn.training import TrainingState, Validation
+from traces.output import atomic_file
+
+STATE_FILE, CONFIG_FILE = "state.npz", "training.json"
+MAX_BYTES = 1 << 28
+
+
+class Description(msgspec.Struct, frozen=True):
+    """What a training is for; it is gone on with only if this is the same.
+
+    Attributes:
+        policy: parts of the policy.
+        traces, clusters, arrivals: what it is on, as text.
+        config: of the training, but for its limits.
+    """
+
+    policy: PolicyConfig
+    traces: list[str]
+    clusters: list[str]
+    arrivals: list[str]
+    config: dict[str, Any]
+
+
+def write_state(directory: Path, state: TrainingState, description: Description) -> None:
+    """Write what is needed to go on."""
+    with atomic_file(directory / CONFIG_FILE) as out:
+        out.write(msgspec.json.format(msgspec.json.encode(description), indent=2) + b"\n")
+    buffer = io.BytesIO()
+    validations = msgspec.json.encode([dataclasses.asdict(each) for each in state.validations])
+    np.savez(
+        buffer,
+        mean=state.evolution.mean,
+        momentum=state.evolution.momentum,
+        best=state.best,
+        numbers=np.array(
+            [
+                state.evolution.squares,
+                state.evolution.generation,
+                state.num_decisions,
+                state.elapsed_s,
+            ]
+        ),
+        validations=np.frombuffer(validations, np.uint8),
+    )
+    with atomic_file(directory / STATE_FILE) as out:
+        out.write(buffer.getvalue())
+
+
+def read_state(directory: Path, description: Description) -> TrainingState:
+    """The state to go on from.
+
+    Raises:
+        CheckpointError: there is none, it is damaged, or it is of another training.
+    """
+    config = _read(directory / CONFIG_FILE)
+    try:
+        found = msgspec.json.decode(config, type=Description)
+    except msgspec.MsgspecError as error:
+        raise CheckpointError(f"{directory / CONFIG_FILE}: {error}") from None
+    for name in Description.__struct_fields__:
+        was, now = getattr(found, name), getattr(description, name)
+        if msgspec.json.encode(was) != msgspec.json.encode(now):
+            raise CheckpointError(
+                f"{directory} is of a training with {name} {was}, not {now}; give the same options "
+                "to go on with it, or another --out"
+            )
+    file = directory / STATE_FILE
+    try:
+        with np.load(io.BytesIO(_read(file)), allow_pickle=False) as arrays:
+            return _state_in({name: arrays[name] for name in arrays.files}, description)
+    except (
+        ValueError,
+        KeyError,
+        EOFError,
+        OSError,
+        zipfile.BadZipFile,
+        msgspec.MsgspecError,
+    ) as error:
+        raise CheckpointError(f"{file}: not the state of a training: {error}") from None
+
+
+def _state_in(arrays: dict[str, np.ndarray], description: Description) -> TrainingState:
+    size = sum(math.prod(shape) for shape in weight_shapes(description.policy).values())
+    for name in ("mean", "momentum", "best"):
+        if arrays[name].shape != (size,) or not np.all(np.isfinite(arrays[name])):
+            raise ValueError(f"{name} is not {size} finite numbers")
+    squares, generation, num_decisions, elapsed_s = arrays["numbers"].tolist()
+    validations = msgspec.json.decode(
+        arrays["validations"].astype(np.uint8).tobytes(), type=list[Validation]
+    )
+    return TrainingState(
+        EvolutionState(
+            arrays["mean"].astype(np.float64),
+            arrays["momentum"].astype(np.float64),
+            float(squares),
+            int(generation),
+        ),
+        arrays["best"].astype(np.float32),
+        tuple(validations),
+        int(num_decisions),
+        float(elapsed_s),
+    )
+
+
+def _read(file: Path) -> bytes:
+    try:
+        with file.open("rb") as source:
+            data = source.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise CheckpointError(
+            f"{file}: {error.strerror or error}; there is no training to go on with"
+        ) from None
+    if len(data) > MAX_BYTES:
+        raise CheckpointError(f"{file}: larger than {MAX_BYTES:,} bytes")
+    return data
+
+
+def write_policy(
+    directory: Path, state: TrainingState, description: Description, command: str, seeds: str
+) -> None:
+    """Write the best policy so far."""
+    best = min(state.validations, key=lambda each: each.ratio, default=None)
+    ratios = (1.0,) * len(description.traces) if best is None or best.ratio >= 1.0 else best.ratios
+    names = [
+        f"{trace}, {cluster}, {arrivals}"
+        for trace, cluster, arrivals in zip(
+            description.traces, description.clusters, description.arrivals, strict=True
+        )
+    ]
+    training = Training(
+        trace="; ".join(dict.fromkeys(description.traces)),
+        cluster="; ".join(dict.fromkeys(description.clusters)),
+        arrivals="; ".join(dict.fromkeys(description.arrivals)),
+        seeds=seeds,
+        command=command,
+        training_s=round(state.elapsed_s, 1),
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        validation={
+            f"ratio to the rule: {name}": ratio for name, ratio in zip(names, ratios, strict=True)
+        },
+    )
+    save(directory, description.policy, named(description.policy, state.best), training)

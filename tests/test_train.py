@@ -1,0 +1,141 @@
+"""``lsched train``: it learns, it can be stopped and gone on with, and says what is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+pytest.importorskip("safetensors")
+
+import sim
+import traces
+from lsched.arrivals import Arrivals
+from lsched.cli import main
+from lsched.learn.base_rules import candidates
+from lsched.learn.checkpoint import load
+from lsched.learn.config import PolicyConfig
+from lsched.learn.evaluate import Evaluator, Setting
+from lsched.learn.evolution import EvolutionConfig
+from lsched.learn.training import TrainingConfig, TrainingState, begun, train
+from lsched.learn.workload import Case, cost_of, mean_ratio
+
+CASE = Case(
+    traces.load("tpch"),
+    sim.preset("inmemory-32").replace(memory_bytes=1_000_000_000),
+    Arrivals(load=1.0, scale=4.0, num_queries=12),
+)
+POLICY = PolicyConfig(rule="fifo", width=4)
+CONFIG = TrainingConfig(
+    evolution=EvolutionConfig(pairs=3, sigma=0.1),
+    seeds=2,
+    generations=6,
+    validate_every=2,
+    validation_seeds=3,
+    growth=3,
+)
+OPTIONS = [
+    *("tpch", "--rule", "fifo", "--load", "1", "--queries", "5", "--pairs", "2", "--seeds", "1"),
+    *("--workers", "1", "--no-tensorboard"),
+]
+
+
+def trained(state: TrainingState, generations: int, workers: int = 1) -> TrainingState:
+    from dataclasses import replace
+
+    setting = Setting((CASE,), POLICY, "mean")
+    with Evaluator(setting, workers) as evaluator:
+        for state in train(evaluator, replace(CONFIG, generations=generations), state):  # noqa: B020
+            pass
+    return state
+
+
+def test_it_gets_better_than_fifo() -> None:
+    state = trained(begun(POLICY, 0), 6)
+    assert state.best_ratio < 0.98
+    assert [each.generation for each in state.validations] == [2, 4, 6]
+
+
+def test_going_on_ends_with_the_same_weights() -> None:
+    whole = trained(begun(POLICY, 0), 4)
+    parts = trained(trained(begun(POLICY, 0), 1), 4)
+    assert np.array_equal(whole.evolution.mean, parts.evolution.mean)
+    assert np.array_equal(whole.best, parts.best)
+    assert whole.num_decisions == parts.num_decisions
+
+
+def test_processes_do_not_change_the_result() -> None:
+    alone, together = trained(begun(POLICY, 0), 1), trained(begun(POLICY, 0), 1, workers=2)
+    assert np.array_equal(alone.evolution.mean, together.evolution.mean)
+
+
+def test_the_command_writes_a_policy_and_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--out", str(tmp_path / "mine")]
+    assert main(["train", *OPTIONS, *out, "--generations", "1"]) == 0
+    assert "learned:path=" in capsys.readouterr().out
+    card = load(tmp_path / "mine").card
+    assert card.policy.rule == "fifo"
+    assert card.training.trace == "tpch"
+    assert main(["train", *OPTIONS, *out, "--generations", "2"]) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert main(["train", *OPTIONS, *out, "--generations", "2", "--resume"]) == 0
+    assert main(["train", *OPTIONS, *out, "--generations", "3", "--resume", "--sigma", "1"]) == 2
+    assert "give the same options" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["state.npz", "training.json"])
+def test_a_damaged_directory_is_named(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--out", str(tmp_path)]
+    assert main(["train", *OPTIONS, *out, "--generations", "1"]) == 0
+    file = tmp_path / name
+    file.write_bytes(file.read_bytes()[:-40])
+    assert main(["train", *OPTIONS, *out, "--generations", "2", "--resume"]) == 2
+    assert name in capsys.readouterr().err
+
+
+def test_costs_that_are_no_numbers_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lsched.learn.evaluate.cost_of", lambda result, objective: float("nan"))
+    with pytest.raises(FloatingPointError, match="finite"):
+        trained(begun(POLICY, 0), 1)
+
+
+def test_windows_of_what_is_replayed() -> None:
+    trace = traces.load("fleet-small")
+    case = Case(trace, CASE.cluster, Arrivals(part="training"), window=20)
+    runs = [case.run_of(seed) for seed in (1, 2, 1)]
+    assert [len(run.queries) for run in runs] == [20, 20, 20]
+    assert runs[0].queries == runs[2].queries != runs[1].queries
+    assert len(case.run_of(1, 0.25).queries) == 5
+
+
+def test_objectives() -> None:
+    result = sim.simulate(CASE.run_of(0), "fair", cluster=CASE.cluster)
+    latencies_s = [query.latency_s for query in result.queries]
+    assert cost_of(result, "mean") == pytest.approx(np.mean(latencies_s))
+    tail = [np.mean(latencies_s), *np.percentile(latencies_s, [95, 99])]
+    assert cost_of(result, "tail") == pytest.approx(np.mean(tail))
+    slowdowns = [query.slowdown for query in result.queries]
+    assert cost_of(result, "slowdown") == pytest.approx(np.mean(slowdowns))
+    assert mean_ratio([1.0, 4.0], [2.0, 2.0]) == pytest.approx(1.0)
+
+
+def test_rules_to_choose_from_can_be_corrected() -> None:
+    from lsched.learn.rule import rule_numbers
+
+    for text in candidates(has_memory=True):
+        assert rule_numbers(text).any()
+
+
+def test_the_state_is_read_without_running_anything(tmp_path: Path) -> None:
+    out = ["--out", str(tmp_path)]
+    assert main(["train", *OPTIONS, *out, "--generations", "1"]) == 0
+    assert json.loads((tmp_path / "training.json").read_text())["policy"]["rule"] == "fifo"
+    with np.load(tmp_path / "state.npz", allow_pickle=False) as arrays:
+        assert all(arrays[name].dtype != object for name in arrays.files)
