@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import lsched
-from lsched.errors import IncompleteError, OptionError, WorkerError
+from lsched.errors import CheckpointError, IncompleteError, OptionError, WorkerError
 from lsched.runner import RUN_ERRORS
 from traces.errors import did_you_mean
 
@@ -54,7 +54,15 @@ GROUPS = {
     },
 }
 """Subcommands of subcommands, each a module named ``GROUP_NAME``."""
-USER_ERRORS = (*RUN_ERRORS, OptionError, WorkerError, OSError, MemoryError)
+USER_ERRORS = (
+    *RUN_ERRORS,
+    CheckpointError,
+    OptionError,
+    WorkerError,
+    FloatingPointError,
+    OSError,
+    MemoryError,
+)
 EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_PIPE, EXIT_SIGNAL = 2, 3, 130, 141, 128
 
 

@@ -138,7 +138,7 @@ def test_every_engine_and_path_gives_the_same_decisions(name: str, tmp_path: Pat
     assert together[0].events == together[1].events == runs[0].events
 
 
-RULE_OF = {"degree": "srpt", "admission": "srpt:memory=gate"}
+RULE_OF = {"root": "srpt:share=1+spare=idle", "degree": "srpt", "admission": "srpt:memory=gate"}
 STICKY_HEADS = {"hold", "wait"}
 
 

@@ -48,9 +48,8 @@ def trained(state: TrainingState, generations: int, workers: int = 1) -> Trainin
 
     setting = Setting((CASE,), POLICY, "mean")
     with Evaluator(setting, workers) as evaluator:
-        for state in train(evaluator, replace(CONFIG, generations=generations), state):  # noqa: B020
-            pass
-    return state
+        config = replace(CONFIG, generations=generations)
+        return [state, *train(evaluator, config, state)][-1]
 
 
 def test_it_gets_better_than_fifo() -> None:
