@@ -13,6 +13,7 @@ import sim
 import traces
 from lsched import parse_cluster
 from lsched.cli import GROUPS
+from lsched.learn.features import feature_table
 from sim.batch_fields import field_table
 from sim.registry import scheduler_class
 from traces.model import Trace
@@ -54,6 +55,10 @@ def test_the_columns_of_batches_are_those_of_the_code() -> None:
     assert field_table().strip() in (ROOT / "docs" / "batches.md").read_text()
 
 
+def test_the_features_of_policies_are_those_of_the_code() -> None:
+    assert feature_table().strip() in (ROOT / "docs" / "learning.md").read_text()
+
+
 def test_there_are_snippets_and_commands() -> None:
     assert len(PYTHON) >= 2
     assert len(SHELL) >= 5
@@ -82,7 +87,7 @@ def test_commands_name_things_that_exist(line: str) -> None:
     for option in ("--schedulers", "--scheduler"):
         if option in words:
             for spec in words[words.index(option) + 1].split(","):
-                if ".py:" not in spec:
+                if ".py:" not in spec and not spec.startswith("learned:path="):
                     sim.make_scheduler(spec)
 
 
