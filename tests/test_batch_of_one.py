@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 from builders import in_order, op, plan, trace
+from test_schedulers import random_trace
 
 import sim
 from sim import (
@@ -29,12 +29,12 @@ from sim import (
     batch_view_of,
     decide_one,
 )
-from traces import Trace, TraceStream, load
+from traces import Trace, TraceStream
 
 CLUSTERS = {
     "inmemory-32": sim.preset("inmemory-32"),
     "spark-50": sim.preset("spark-50"),
-    "scarce": sim.preset("inmemory-32").replace(executors_per_node=5, memory_bytes=2 * 10**8),
+    "scarce": sim.preset("inmemory-32").replace(executors_per_node=5, memory_bytes=2 * 10**7),
 }
 
 
@@ -87,16 +87,6 @@ class Advised:
         return decide_one(self, view)
 
 
-def start_of(name: str, count: int) -> Trace:
-    """Queries of a shipped trace that come close together."""
-    shipped = load(name)
-    queries = [
-        msgspec.structs.replace(query, arrival_us=at * 1_000)
-        for at, query in enumerate(shipped.queries[:count])
-    ]
-    return msgspec.structs.replace(shipped, queries=tuple(queries))
-
-
 def asked(scheduler: Any, the_trace: Trace, cluster: Cluster, engine: Any) -> Result:
     """A run whose scheduler is asked by ``decide`` only."""
     simulation = Simulation(the_trace, cluster, 1, record_events=True, engine=engine)
@@ -119,7 +109,7 @@ def check_same(results: Iterable[Result]) -> None:
 def test_decide_and_decide_many_are_the_same_wherever_they_are_asked(
     cluster: str, engine: str
 ) -> None:
-    the_trace, where = start_of("tpch", 5), CLUSTERS[cluster]
+    the_trace, where = random_trace(1), CLUSTERS[cluster]
     check_same(
         [
             asked(Held(), the_trace, where, engine),
@@ -132,7 +122,7 @@ def test_decide_and_decide_many_are_the_same_wherever_they_are_asked(
 @pytest.mark.parametrize("rule", ["priced:hold_moves=2", "fair:spare=share", "stride", "random"])
 @pytest.mark.parametrize("cluster", ["spark-50", "scarce"])
 def test_advice_is_what_the_rule_decides(cluster: str, rule: str) -> None:
-    the_trace, where = start_of("tpch", 5), CLUSTERS[cluster]
+    the_trace, where = random_trace(1), CLUSTERS[cluster]
     scheduler = sim.make_scheduler(rule)
     check_same(
         [
@@ -144,7 +134,7 @@ def test_advice_is_what_the_rule_decides(cluster: str, rule: str) -> None:
 
 def test_advice_of_the_compiled_engine_is_the_same() -> None:
     pytest.importorskip("numba")
-    the_trace, where = start_of("tpch", 5), CLUSTERS["spark-50"]
+    the_trace, where = random_trace(1), CLUSTERS["spark-50"]
     check_same(
         [
             sim.simulate(the_trace, each, cluster=where, seed=1, record_events=True, engine="fast")

@@ -162,7 +162,7 @@ class BatchEngine:
     def advice(self, view: BatchView, scheduler: Scheduler) -> BatchSchedule:
         """What a rule would answer, see ``BatchView.advice``."""
         record = self.rule_of(scheduler)
-        if not np.all(self.statuses[view.simulations.simulation] == loop.EVENT):
+        if (self.statuses[view.simulations.simulation] != loop.EVENT).any():
             raise RuntimeError("advice for a view some of whose simulations were answered already")
         allocations = np.empty((3, 2 * len(view.operators)), np.int64)
         holds = np.empty((2, len(view.queries)), np.int64)

@@ -36,9 +36,10 @@ class Entry:
 
     def make_ready(self) -> None:
         """Compile it, or find it on disk."""
-        self._is_ready = True
-        with showing_progress(self._what):
-            self._compiled.compile(self._types)
+        if not self._is_ready:
+            self._is_ready = True
+            with showing_progress(self._what):
+                self._compiled.compile(self._types)
 
     def __call__(self, *arguments: Any) -> Any:
         """Call it."""
