@@ -25,9 +25,10 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/installed-dev  ## speed of the simulator, and of importing large files
+bench: $(VENV)/installed-dev  ## speed of the simulator, of importing large files, of policies
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/importers.py
+	$(BIN)/python benchmarks/policy.py
 
 identity: $(VENV)/installed  ## whole shipped traces on both engines: the same event logs?
 	$(BIN)/python benchmarks/identity.py
