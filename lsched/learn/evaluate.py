@@ -11,6 +11,7 @@ from types import TracebackType
 import numpy as np
 
 from lsched.learn.config import PolicyConfig
+from lsched.learn.inference.decider import Decider, make_ready
 from lsched.learn.workload import Case, Objective, cost_of
 from sim import simulate_many
 from traces import Trace
@@ -67,6 +68,7 @@ class Evaluator:
         self.setting, self._workers = setting, workers
         self._pool: ProcessPoolExecutor | None = None
         if workers > 1:
+            make_ready()
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(workers, context, _begin, (setting,))
         else:
@@ -149,8 +151,6 @@ def _run(task: _Task) -> Outcome:
         results = simulate_many(runs, _setting.policy.rule, cluster=case.cluster, seeds=task.seeds)
         num_policies = 1
     else:
-        from lsched.learn.inference.decider import Decider
-
         num_policies = len(task.weights)
         members = np.repeat(np.arange(num_policies), len(runs))
         decider = Decider(_setting.policy, task.weights, members)

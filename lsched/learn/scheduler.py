@@ -1,12 +1,23 @@
 """Learned policies as schedulers, by name: what the entry points of lsched lead to.
 
-They decide with compiled code, on either engine.
+They decide with compiled code, on either engine, and without torch.
 """
 
 from __future__ import annotations
 
-from lsched.learn.checkpoint import Checkpoint, load
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from lsched.errors import CheckpointError
+from lsched.learn.checkpoint import Checkpoint, files_of, load
+from lsched.learn.inference.decider import Decider, make_ready
+from lsched.learn.inference.maps import flattened
 from sim import BatchSchedule, BatchScheduler, BatchView, ClusterView, Schedule, decide_one
+from sim.engines import engine_name, is_fast_installed
+
+SHIPPED = Path(__file__).parents[1] / "policies"
+"""Where the policies are that come with lsched."""
 
 
 class Learned:
@@ -19,6 +30,9 @@ class Learned:
         CheckpointError: there is no policy that this version of lsched can use.
         ValueError: something is not installed.
     """
+
+    tunable: ClassVar[Mapping[str, Sequence[object]]] = {"path": ()}
+    """Nothing but which policy it is: ``lsched tune`` scores the one that is given."""
 
     def __init__(self, path: str) -> None:
         checkpoint = load(path)
@@ -34,10 +48,48 @@ class Learned:
         return decide_one(self._policy, view)
 
 
+class Lsched(Learned):
+    """Learned: tree convolutions correct a rule (after Sabek, Ukyab, Kraska, 2022)."""
+
+    def __init__(self) -> None:
+        super().__init__(shipped("lsched"))
+
+
+class LschedGcn(Learned):
+    """Learned: as ``lsched``, with the graph network of ``decima``."""
+
+    def __init__(self) -> None:
+        super().__init__(shipped("lsched-gcn"))
+
+
+class Decima(Learned):
+    """Learned: Decima's agent, trained here (after Mao et al., 2019)."""
+
+    def __init__(self) -> None:
+        super().__init__(shipped("decima"))
+
+
+def shipped(name: str) -> str:
+    """Where a policy is that comes with lsched.
+
+    Raises:
+        CheckpointError: this installation does not have it.
+    """
+    path = SHIPPED / name
+    for file in files_of(path):
+        if not file.is_file():
+            raise CheckpointError(
+                f"policy {name!r} is not part of this installation ({file} is not there); train "
+                "one with `lsched train` and use learned:path=…"
+            )
+    return str(path)
+
+
 def _decider(checkpoint: Checkpoint) -> BatchScheduler:
     """What decides as a policy does."""
-    from lsched.learn.inference.decider import Decider
-    from lsched.learn.inference.maps import flattened
-
+    if not is_fast_installed():
+        raise ValueError("policies need numba, which is missing: pip install 'lsched[fast]'")
+    if engine_name(None) == "fast":
+        make_ready()  # once here, not once in each of several processes
     config = checkpoint.card.policy
     return Decider(config, flattened(config, checkpoint.weights))

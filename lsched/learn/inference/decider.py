@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 
 from lsched.learn.config import NUM_OPERATOR_OUTPUTS, NUM_QUERY_OUTPUTS, PolicyConfig
@@ -18,6 +20,18 @@ from sim import (
 from sim.engines import ready_batches
 
 
+def make_ready() -> None:
+    """All that decides is compiled, or found on disk.
+
+    Call it before worker processes begin, or each of them compiles.
+
+    Raises:
+        ValueError: numba is not installed.
+    """
+    ready_batches()
+    importlib.import_module("lsched.learn.inference.entry").decide.make_ready()
+
+
 class Decider:
     """Decides as a rule whose quantities ``network.Network`` corrects.
 
@@ -30,13 +44,12 @@ class Decider:
         weights: (weights,) or (policies, weights), float32; members: (simulations of the batch,).
 
     Raises:
-        ValueError: numba is not installed.
+        ImportError: numba is not installed.
     """
 
     def __init__(
         self, config: PolicyConfig, weights: np.ndarray, members: np.ndarray | None = None
     ) -> None:
-        ready_batches()
         from lsched.learn.inference import entry, tables
         from sim.fast_engine.world import table_of_arrays
 
