@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from lsched.errors import OptionError
 from sim import Cluster
 from traces import Part, SplitBy, Trace, batch_arrivals, part_of, poisson_arrivals
+from traces.arrivals import SIZE_SD, TIME_SD
 
 US_PER_S = 1_000_000
 NUM_QUERIES = 200
@@ -23,6 +24,7 @@ class Arrivals:
         is_batch: all queries at time 0.
         num_queries: queries to draw; of no meaning for a replay.
         scale: multiplies the size of every query drawn.
+        size_sd, time_sd: how much queries drawn of one plan differ, see rule R10; 0: not at all.
         part: only this part of the trace; None: all of it.
         split: how the trace is split into parts, see ``traces.split``.
     """
@@ -32,11 +34,13 @@ class Arrivals:
     is_batch: bool = False
     num_queries: int = NUM_QUERIES
     scale: float = 1.0
+    size_sd: float = SIZE_SD
+    time_sd: float = TIME_SD
     part: Part | None = None
     split: SplitBy = "time"
 
     def __post_init__(self) -> None:
-        for name in ("load", "interval_s", "num_queries", "scale"):
+        for name in ("load", "interval_s", "num_queries", "scale", "size_sd", "time_sd"):
             value = getattr(self, name)
             is_whole = isinstance(value, int) and not isinstance(value, bool)
             is_number = is_whole or (name != "num_queries" and isinstance(value, float))
@@ -58,6 +62,9 @@ class Arrivals:
             )
         if not 1e-3 <= self.scale <= 1e5:
             raise OptionError(f"scale is {self.scale:g}, expected 0.001 to 100,000")
+        for name in ("size_sd", "time_sd"):
+            if not 0 <= (value := getattr(self, name)) <= 2:
+                raise OptionError(f"{name} is {value:g}, expected 0 to 2")
         if self.part is not None and self.split == "time" and self.is_drawn:
             raise OptionError(
                 "a part by time is replayed, not drawn; where queries are drawn, seeds are the "
@@ -99,7 +106,14 @@ class Arrivals:
         if not self.is_drawn:
             return trace
         if self.is_batch:
-            return batch_arrivals(trace, self.num_queries, seed=seed, scale=self.scale)
+            return batch_arrivals(
+                trace,
+                self.num_queries,
+                seed=seed,
+                scale=self.scale,
+                size_sd=self.size_sd,
+                time_sd=self.time_sd,
+            )
         return poisson_arrivals(
             trace,
             self.num_queries,
@@ -108,6 +122,8 @@ class Arrivals:
             load=self.load,
             num_executors=cluster.num_executors,
             scale=self.scale,
+            size_sd=self.size_sd,
+            time_sd=self.time_sd,
         )
 
     def config(self) -> dict[str, object]:
@@ -122,5 +138,7 @@ class Arrivals:
             "interval_s": self.interval_s,
             "num_queries": self.num_queries,
             "scale": self.scale,
+            "size_sd": self.size_sd,
+            "time_sd": self.time_sd,
             **part,
         }

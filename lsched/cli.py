@@ -24,6 +24,7 @@ COMMANDS = {
     "simulate": "run one scheduler once; Gantt chart and event log",
     "tune": "find the best parameters of a scheduler",
     "train": "train a policy on a workload",
+    "suite": "compare policies with the best rules on a fixed list of cases",
     "generate": "make a trace: of tenants as described, of a fleet, or of drawn arrivals",
     "capture": "record a trace from a database engine",
     "import": "make a trace of another system's log or data set",
@@ -44,6 +45,11 @@ GROUPS = {
         "redset": "Redset: Amazon Redshift's fleet",
         "snowset": "Snowset: Snowflake's fleet",
         "alibaba": "Alibaba cluster trace v2018: batch_task",
+    },
+    "suite": {
+        "list": "the cases, and the best rules that are known for them",
+        "run": "run the cases on test seeds; results and tables",
+        "tune": "find the best rules for each case, on training seeds",
     },
     "validate": {
         "bounds": "lower bounds against exact optima and the best rules",

@@ -1,0 +1,122 @@
+"""``lsched suite run``: policies and the best rules on every case."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from lsched.commands.console import output_console, progress_bar
+from lsched.commands.options import (
+    OptionalCount,
+    OptionalPath,
+    OptionalText,
+    OutputPath,
+    WholeNumber,
+)
+from lsched.commands.suite_options import (
+    DEFAULT_CASES,
+    DEFAULT_DATA,
+    CasesText,
+    DataPath,
+    chosen_cases,
+)
+from lsched.errors import IncompleteError, missing_runs
+from lsched.runner import num_cores
+from lsched.specs import parse_schedulers
+from lsched.suite import CASES, Policies, read_policies, read_tuned, run_case
+from lsched.suite.included import with_tables
+from lsched.suite.policies import policies_for_all
+from lsched.suite.run import Document, read_documents, roles_of
+from lsched.suite.tables import case_table, overview
+from lsched.suite.tuned import TUNED, tuned_of
+from traces.output import atomic_file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Compare policies with the best rules on every case, on seeds that nothing was tuned on.
+
+    Without policies, only rules. What has been run and has not changed is not run again.
+    """
+
+    out: OutputPath
+    """Directory for a JSON file per case, and the tables: overview.md and cases.md."""
+
+    cases: CasesText = DEFAULT_CASES
+
+    schedulers: OptionalText = None
+    """Policies to compare on every case, separated by commas, as for lsched compare."""
+
+    policies: OptionalPath = None
+    """TOML file of policies by case: [label], and in it "tpch-*" = "scheduler"."""
+
+    tuned: Annotated[Path, tyro.conf.arg(metavar="PATH")] = TUNED
+    """What lsched suite tune has written; if not given, what comes with the package."""
+
+    update: tuple[Path, ...] = ()
+    """Documents whose tables, between <!-- suite: … --> markers, are replaced."""
+
+    data: DataPath = DEFAULT_DATA
+
+    seeds: OptionalCount = None
+    """Number of seeds of each case, instead of its own."""
+
+    queries: OptionalCount = None
+    """Number of queries to draw, instead of the case's own."""
+
+    workers: WholeNumber = field(default_factory=num_cores)
+    """Processes to run in."""
+
+
+def run(options: Options) -> None:
+    """Do what the options say."""
+    cases = chosen_cases(options.cases, options.data, options.seeds, options.queries)
+    policies = _policies(options)
+    tuned = read_tuned(options.tuned)
+    for case in cases:  # all mistakes at once, before hours are spent
+        roles_of(case, tuned_of(case, tuned), policies)
+    options.out.mkdir(parents=True, exist_ok=True)
+    console = output_console()
+    incomplete = []
+    for case in cases:
+        with progress_bar(case.name) as progress:
+            finished = run_case(
+                case,
+                tuned_of(case, tuned),
+                policies,
+                options.out,
+                data=options.data,
+                workers=options.workers,
+                progress=progress,
+            )
+        incomplete += finished.incomplete
+        how = f"{finished.num_run} schedulers run" if finished.num_run else "unchanged"
+        console.print(f"{case.name}: {how}", soft_wrap=True)
+    _write_tables(options, read_documents(options.out, CASES))
+    console.print(f"\nwritten to {options.out}", soft_wrap=True)
+    if incomplete:
+        raise IncompleteError(f"incomplete: {missing_runs(incomplete)}")
+
+
+def _policies(options: Options) -> Policies:
+    given = policies_for_all(parse_schedulers(options.schedulers)) if options.schedulers else {}
+    return {**given, **(read_policies(options.policies) if options.policies else {})}
+
+
+def _write_tables(options: Options, documents: Sequence[Document]) -> None:
+    """The tables of all cases in the directory, also of earlier calls."""
+    tables = "\n".join(f"## {each['case']}\n\n{case_table(each)}\n" for each in documents)
+    _write(options.out / "overview.md", f"{overview(documents)}\n")
+    _write(options.out / "cases.md", tables)
+    for path in options.update:
+        text = path.read_text(encoding="utf-8")
+        _write(path, with_tables(text, documents, str(path)))
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_file(path) as out:
+        out.write(text.encode())

@@ -1,0 +1,53 @@
+"""A digest of all that a scheduler's result on a case depends on: unchanged, it is not run again."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+
+import sim
+import traces
+from sim import make_scheduler
+from sim.registry import split_text
+
+SCHEDULERS = "schedulers"
+"""The directory of ``sim`` that simulates nothing: its files count for those made of them."""
+
+
+def fingerprint(setting: Mapping[str, object], scheduler: str) -> str:
+    """A digest of the setting, of the simulator, and of all that the scheduler is made of.
+
+    That is its text, the directory of modules that its class is in, and the files or directories
+    that its parameters name, such as the weights of a policy.
+    """
+    sha = hashlib.sha256(json.dumps(setting, sort_keys=True).encode())
+    sha.update(_simulator())
+    sha.update(scheduler.encode())
+    source = Path(inspect.getfile(type(make_scheduler(scheduler))))
+    in_project = source.is_relative_to(Path(sim.__file__).parents[1])
+    _add(sha, sorted(source.parent.glob("*.py")) if in_project else [source])
+    for value in split_text(scheduler)[1].values():
+        path = Path(value)
+        _add(sha, sorted(path.rglob("*")) if path.is_dir() else [path])
+    return sha.hexdigest()
+
+
+@cache
+def _simulator() -> bytes:
+    sha = hashlib.sha256()
+    for package in (traces, sim):
+        folder = Path(package.__file__ or "").parent
+        files = (path for path in folder.rglob("*") if path.suffix in (".py", ".gz"))
+        _add(sha, sorted(path for path in files if path.parent.name != SCHEDULERS))
+    return sha.digest()
+
+
+def _add(sha: hashlib._Hash, paths: Iterable[Path]) -> None:
+    for path in paths:
+        if path.is_file():
+            sha.update(path.name.encode())
+            sha.update(path.read_bytes())

@@ -1,0 +1,59 @@
+"""Tables in documents, between markers that say which: they are replaced when results change.
+
+``<!-- suite: overview tpch-* -->`` begins a table of all cases that match, ``<!-- suite: cases
+tpch-* -->`` the tables of each; ``<!-- suite end -->`` ends both. Without a pattern all cases that
+have been run are meant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from lsched.errors import OptionError
+from lsched.suite.run import Document
+from lsched.suite.tables import case_table, overview
+
+BLOCK = re.compile(r"(<!-- suite: ([^\n]*?) -->\n)(.*?)(<!-- suite end -->)", re.DOTALL)
+BEGIN = "<!-- suite:"
+
+
+def with_tables(text: str, documents: Sequence[Document], name: str) -> str:
+    """A document's text with its tables as the results have them.
+
+    Args:
+        text: the document.
+        documents: results of cases.
+        name: of the document, for errors.
+
+    Raises:
+        OptionError: it has no marker, one that says something else, or one without an end.
+    """
+    if not BLOCK.search(text) or text.count(BEGIN) != len(BLOCK.findall(text)):
+        raise OptionError(
+            f"{name}: expected tables between '{BEGIN} overview -->' or '{BEGIN} cases PATTERN "
+            "-->' and '<!-- suite end -->', each marker on a line of its own"
+        )
+
+    def replaced(match: re.Match[str]) -> str:
+        begin, what, _, end = match.groups()
+        return f"{begin}\n{_tables(what, documents, name)}\n\n{end}"
+
+    return BLOCK.sub(replaced, text)
+
+
+def _tables(what: str, documents: Sequence[Document], name: str) -> str:
+    kind, *patterns = what.split()
+    chosen = [
+        document
+        for document in documents
+        if any(fnmatchcase(document["case"], pattern) for pattern in patterns or ["*"])
+    ]
+    if kind not in ("overview", "cases"):
+        raise OptionError(f"{name}: '{BEGIN} {what} -->' says neither overview nor cases")
+    if not chosen:
+        raise OptionError(f"{name}: '{BEGIN} {what} -->' matches no case that has been run")
+    if kind == "overview":
+        return overview(chosen)
+    return "\n\n".join(f"**{document['case']}**: {case_table(document)}" for document in chosen)

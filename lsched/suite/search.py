@@ -1,0 +1,219 @@
+"""Tuning every rule for a case: all coarsely on few training seeds, the best finer on more.
+
+What is found is the best of two classes: of the rules that know nothing but the optimizer's
+estimates, and of all rules.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lsched.specs import parse_cluster
+from lsched.suite.cases import SuiteCase
+from lsched.suite.rules import coarse, is_compiled, is_on_estimates, neighbours, reserves
+from lsched.suite.workloads import DATA
+from sim import simulate_many
+from sim.registry import split_text
+from traces import Trace, part_seeds
+
+Scores = dict[str, dict[int, float]]
+"""Mean latency, s, by scheduler and training seed."""
+Say = Callable[[str], None]
+
+STEPS = (1.5, 1.2)
+"""By how much parameters are changed, one step after the other."""
+MAX_ROUNDS = 6
+"""Of changing each parameter, with one step. Of rules that are asked in Python, one round."""
+LEAST_GAIN = 0.001
+"""Less is not worth a change."""
+BEHIND = 1.15
+"""A rule so far behind the best of its class is not refined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How many training seeds each stage takes, and how many candidates of a class it keeps.
+
+    Attributes:
+        sift: seeds for all candidates.
+        second: seeds for the ``kept`` best of them.
+        refine: seeds for changing the parameters of the best texts of ``refined`` rules.
+        final: seeds for the ``finalists``, which decide.
+    """
+
+    sift: int = 1
+    second: int = 3
+    refine: int = 6
+    final: int = 16
+    kept: int = 16
+    refined: int = 3
+    finalists: int = 6
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """Seeds of each stage, in order."""
+        return self.sift, self.second, self.refine, self.final
+
+
+THOROUGH = Effort()
+SHORT_RUNS = Effort(sift=4, second=12, refine=20, final=60)
+"""For cases of few queries, whose means vary more from seed to seed."""
+REPLAY = Effort(sift=1, second=1, refine=1, final=3)
+"""For a trace that is replayed: seeds are only the luck of work orders."""
+
+
+def effort_of(case: SuiteCase) -> Effort:
+    """How much effort a case takes."""
+    if not case.arrivals.is_drawn:
+        return REPLAY
+    return SHORT_RUNS if case.arrivals.num_queries < 100 else THOROUGH
+
+
+class Scorer:
+    """Runs schedulers on the training seeds of a case, each only once.
+
+    Attributes:
+        scores: what is known.
+    """
+
+    def __init__(self, case: SuiteCase, data: Path = DATA, scores: Scores | None = None) -> None:
+        self.case = case
+        self.scores: Scores = {} if scores is None else scores
+        self._base = case.trace(data)
+        self._cluster = parse_cluster(case.cluster)
+        self._traces: dict[int, Trace] = {}
+
+    def score(self, text: str, num_seeds: int) -> float:
+        """Geometric mean over the first training seeds of a scheduler's mean latency, s.
+
+        Geometric, as ratios of schedulers are: no seed counts for more than another.
+        """
+        means_s = self._means_s(text, num_seeds)
+        return math.exp(math.fsum(map(math.log, means_s)) / num_seeds)
+
+    def mean_s(self, text: str, num_seeds: int) -> float:
+        """Mean latency over all queries of the first training seeds, s."""
+        return math.fsum(self._means_s(text, num_seeds)) / num_seeds
+
+    def ranked(self, texts: Iterable[str], num_seeds: int) -> list[str]:
+        """Texts from the best to the worst."""
+        return sorted(dict.fromkeys(texts), key=lambda text: self.score(text, num_seeds))
+
+    def _means_s(self, text: str, num_seeds: int) -> list[float]:
+        known = self.scores.setdefault(text, {})
+        seeds = part_seeds("training", num_seeds)
+        missing = [seed for seed in seeds if seed not in known]
+        if missing:
+            results = simulate_many(
+                [self._trace(seed) for seed in missing],
+                text,
+                cluster=self._cluster,
+                seeds=missing,
+                keep_records=False,
+            )
+            for seed, result in zip(missing, results, strict=True):
+                known[seed] = result.summary()["mean_latency_s"]
+        return [known[seed] for seed in seeds]
+
+    def _trace(self, seed: int) -> Trace:
+        if seed not in self._traces:
+            arrivals = self.case.arrivals_of("training")
+            self._traces[seed] = arrivals.of(self._base, self._cluster, seed)
+        return self._traces[seed]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What tuning found for a case.
+
+    Attributes:
+        fair: the better kind of fair share.
+        on_estimates: the best rule that knows nothing but estimates.
+        best: the best of all rules.
+        by_rule: the best text of each rule, from the best rule to the worst, for both classes; of
+            those that fell behind early, on fewer seeds.
+        num_seeds: on which the first three were compared.
+    """
+
+    fair: str
+    on_estimates: str
+    best: str
+    by_rule: tuple[str, ...]
+    num_seeds: int
+
+
+def search(scorer: Scorer, effort: Effort, say: Say = lambda _: None) -> Found:
+    """Tune every rule for a case.
+
+    Args:
+        scorer: of the case; its scores are those that tuning was based on.
+        effort: how many seeds.
+        say: called with a line now and then.
+    """
+    case = scorer.case
+    texts = coarse(case)
+    say(f"{case.name}: {len(texts)} candidates")
+    ranked = scorer.ranked(texts, effort.sift)
+    texts = _best_of_classes(ranked, effort.kept)
+    ranked = scorer.ranked(texts, effort.second)
+    srpts = [text for text in ranked if text.startswith("srpt")]
+    texts += [text for srpt in _best_of_classes(srpts, 1) for text in reserves(srpt)]
+    ranked = scorer.ranked(texts, effort.second)
+    say(f"{case.name}: refining, from {ranked[0]}")
+    starts = _worth_refining(scorer, ranked, effort)
+    texts += [_refined(scorer, start, effort) for start in starts]
+    ranked = scorer.ranked(texts, effort.second)
+    finalists = _best_of_classes(ranked, effort.finalists)
+    ranked = scorer.ranked([*finalists, *case.fair], effort.final)
+    return Found(
+        fair=next(text for text in ranked if text in case.fair),
+        on_estimates=next(text for text in ranked if is_on_estimates(text)),
+        best=ranked[0],
+        by_rule=tuple(_first_of_each_rule([*ranked, *scorer.ranked(texts, effort.second)])),
+        num_seeds=effort.final,
+    )
+
+
+def _worth_refining(scorer: Scorer, ranked: Sequence[str], effort: Effort) -> list[str]:
+    """Of both classes, the best texts of the best rules."""
+    firsts = _first_of_each_rule(ranked)
+    starts: list[str] = []
+    for texts in (firsts, [text for text in firsts if is_on_estimates(text)]):
+        least = scorer.score(texts[0], effort.second)
+        near = [text for text in texts if scorer.score(text, effort.second) < BEHIND * least]
+        starts += near[: effort.refined]
+    return list(dict.fromkeys(starts))
+
+
+def _refined(scorer: Scorer, start: str, effort: Effort) -> str:
+    """Change one parameter after the other, as long as that helps."""
+    best = start
+    is_fast = is_compiled(start)
+    num_seeds = effort.refine if is_fast else effort.second
+    for step in STEPS if is_fast else STEPS[:1]:
+        for _ in range(MAX_ROUNDS if is_fast else 1):
+            before = best
+            for text in neighbours(best, scorer.case, step):
+                gain = 1 - scorer.score(text, num_seeds) / scorer.score(best, num_seeds)
+                if gain > LEAST_GAIN:
+                    best = text
+            if best == before:
+                break
+    return best
+
+
+def _best_of_classes(ranked: Sequence[str], count: int) -> list[str]:
+    """The first so many of both classes."""
+    on_estimates = [text for text in ranked if is_on_estimates(text)]
+    return list(dict.fromkeys([*ranked[:count], *on_estimates[:count]]))
+
+
+def _first_of_each_rule(ranked: Sequence[str]) -> list[str]:
+    """The best text of each rule and class."""
+    firsts: dict[tuple[str, bool], str] = {}
+    for text in ranked:
+        firsts.setdefault((split_text(text)[0], is_on_estimates(text)), text)
+    return list(firsts.values())

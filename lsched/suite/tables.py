@@ -1,0 +1,142 @@
+"""Results of the suite as Markdown: one table of all cases, one for each case."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from lsched.statistics import Ratio, paired_ratio
+from lsched.suite.run import BEST, FAIR, FIFO, ON_ESTIMATES, ORACLE, Document
+from lsched.tables import (
+    CLAIRVOYANT_MARK,
+    INCOMPLETE_MARK,
+    number,
+    ratio_text,
+    short_name,
+    time_unit,
+)
+
+RULES = (ON_ESTIMATES, BEST, FAIR, FIFO, ORACLE)
+Rows = Sequence[Sequence[str]]
+
+
+def overview(documents: Sequence[Document]) -> str:
+    """Ratios of mean latencies, a line for each case.
+
+    Each policy has two columns: ÷ the better kind of fair share, and ÷ the best of all rules.
+    """
+    labels = list(dict.fromkeys(label for each in documents for label in _labels(each)))
+    header = [
+        "case",
+        "fair share",
+        *(f"{label} ÷ {to}" for label in labels for to in ("fair", "best rule")),
+    ]
+    header += [f"{role} ÷ fair" for role in (BEST, ON_ESTIMATES, FIFO)]
+    header += [f"{ORACLE} {CLAIRVOYANT_MARK} ÷ fair", "limit ÷ fair"]
+    rows = []
+    for each in documents:
+        fair_s = _figures(each, FAIR).get("mean_latency_s", math.nan)
+        row = [f"`{each['case']}`", f"{number(fair_s)} s"]
+        for label in labels:
+            row += [_ratio(each, label, to) for to in (FAIR, BEST)]
+        row += [_ratio(each, role, FAIR) for role in (BEST, ON_ESTIMATES, FIFO, ORACLE)]
+        row.append(number(each["lower_bound"]["mean_latency_s"] / fair_s))
+        rows.append(row)
+    return _table(header, rows)
+
+
+def case_table(document: Document) -> str:
+    """The figures of one case, a line for each role."""
+    roles: Mapping[str, str] = document["roles"]
+    present = [role for role in roles if _figures(document, role)]
+    unit, per_s = time_unit(_figures(document, role)["p99_latency_s"] for role in present)
+    limit_s = document["lower_bound"]["mean_latency_s"]
+    columns: dict[str, Callable[[Mapping[str, float]], str]] = {
+        f"p50 {unit}": lambda figures: number(figures["p50_latency_s"] * per_s),
+        f"p95 {unit}": lambda figures: number(figures["p95_latency_s"] * per_s),
+        f"p99 {unit}": lambda figures: number(figures["p99_latency_s"] * per_s),
+        "slowdown": lambda figures: number(figures["mean_slowdown"]),
+        "makespan s": lambda figures: number(figures["makespan_s"]),
+        "× limit": lambda figures: number(figures["mean_latency_s"] / limit_s),
+        "µs per schedule": lambda figures: number(figures["mean_schedule_us"]),
+    }
+    header = [
+        "",
+        "scheduler",
+        f"mean {unit}",
+        "÷ fair [95 % CI]",
+        "÷ best rule [95 % CI]",
+        *columns,
+    ]
+    rows = []
+    for role, text in roles.items():
+        figures = _figures(document, role)
+        mark = f" {CLAIRVOYANT_MARK}" if role == ORACLE else ""
+        row = [role + mark + _incomplete_mark(document, role), f"`{short_name(text)}`"]
+        if figures:
+            row.append(number(figures["mean_latency_s"] * per_s))
+            row += [_ratio(document, role, to) for to in (FAIR, BEST)]
+            row += [cell(figures) for cell in columns.values()]
+        rows.append(row + ["–"] * (len(header) - len(row)))
+    return f"{caption(document)}\n\n{_table(header, rows)}"
+
+
+def caption(document: Document) -> str:
+    """What was run, and when."""
+    arrivals = document["arrivals"]
+    schedulers = [document["schedulers"][text] for text in document["roles"].values()]
+    days = sorted({found["measured_on"] for found in schedulers})
+    parts = [document["workload"], _arrivals_text(arrivals)]
+    if arrivals.get("scale", 1) != 1:
+        parts.append(f"scale {arrivals['scale']:g}")
+    parts.append(document["cluster"]["name"])
+    num_queries = max((found.get("num_queries", 0) for found in schedulers), default=0)
+    parts.append(f"{len(document['seeds'])} seeds × {num_queries:g} queries")
+    parts.append(f"limit {number(document['lower_bound']['mean_latency_s'])} s")
+    parts.append(f"measured {' to '.join(dict.fromkeys((days[0], days[-1])))}")
+    return ", ".join(parts)
+
+
+def _arrivals_text(arrivals: Mapping[str, object]) -> str:
+    if arrivals["kind"] == "replay":
+        return f"{arrivals['part']} part"
+    if arrivals.get("load") is not None:
+        return f"load {arrivals['load']:g}"
+    if arrivals.get("interval_s") is not None:
+        return f"a query every {arrivals['interval_s']:g} s"
+    return "all at time 0"
+
+
+def _labels(document: Document) -> list[str]:
+    return [role for role in document["roles"] if role not in RULES]
+
+
+def _figures(document: Document, role: str) -> Document:
+    """Figures of a role; none where it was not run, or every run is lost."""
+    found: Document = document["schedulers"].get(document["roles"].get(role), {})
+    return found if "mean_latency_s" in found else {}
+
+
+def _incomplete_mark(document: Document, role: str) -> str:
+    found = document["schedulers"][document["roles"][role]]
+    return "" if len(found["per_seed"]) == len(document["seeds"]) else f" {INCOMPLETE_MARK}"
+
+
+def _ratio(document: Document, role: str, to: str) -> str:
+    """The paired ratio of two roles' mean latencies, over the seeds that both have."""
+    means, others = (
+        {run["seed"]: run["mean_latency_s"] for run in _figures(document, each).get("per_seed", ())}
+        for each in (role, to)
+    )
+    seeds = [seed for seed in means if seed in others]
+    if not seeds:
+        return "–"
+    if document["roles"][role] == document["roles"][to]:
+        return "1"
+    ratio = paired_ratio([means[seed] for seed in seeds], [others[seed] for seed in seeds])
+    return ratio_text(ratio if ratio.low is not None else Ratio(ratio.value))
+
+
+def _table(header: Sequence[str], rows: Rows) -> str:
+    lines = [header, ["---", *(["---:"] * (len(header) - 1))], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
