@@ -1,4 +1,4 @@
-"""A digest of all that a scheduler's result on a case depends on: unchanged, it is not run again."""
+"""A digest of all that a scheduler's result on a case depends on, to not run it again."""
 
 from __future__ import annotations
 

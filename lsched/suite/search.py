@@ -29,8 +29,10 @@ MAX_ROUNDS = 6
 """Of changing each parameter, with one step. Of rules that are asked in Python, one round."""
 LEAST_GAIN = 0.001
 """Less is not worth a change."""
-BEHIND = 1.15
-"""A rule so far behind the best of its class is not refined."""
+BEHIND, FAR_BEHIND = 1.15, 1.4
+"""What is so far behind the best of its class is not looked at any further; the second where that
+rests on one seed."""
+MANY = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Effort:
 
     Attributes:
         sift: seeds for all candidates.
-        second: seeds for the ``kept`` best of them.
+        second: seeds for the ``kept`` best texts of each rule.
         refine: seeds for changing the parameters of the best texts of ``refined`` rules.
         final: seeds for the ``finalists``, which decide.
     """
@@ -48,7 +50,7 @@ class Effort:
     second: int = 3
     refine: int = 6
     final: int = 16
-    kept: int = 16
+    kept: int = 3
     refined: int = 3
     finalists: int = 6
 
@@ -145,47 +147,54 @@ class Found:
     num_seeds: int
 
 
-def search(scorer: Scorer, effort: Effort, say: Say = lambda _: None) -> Found:
+def search(
+    scorer: Scorer, effort: Effort, starts: Sequence[str] = (), say: Say = lambda _: None
+) -> Found:
     """Tune every rule for a case.
 
     Args:
         scorer: of the case; its scores are those that tuning was based on.
         effort: how many seeds.
+        starts: the best texts of each rule on a related case. Of rules that are asked in Python,
+            which are slow, only these are then tried at first.
         say: called with a line now and then.
     """
     case = scorer.case
     texts = coarse(case)
+    if starts:
+        texts = [*starts, *filter(is_compiled, texts)]
     say(f"{case.name}: {len(texts)} candidates")
-    ranked = scorer.ranked(texts, effort.sift)
-    texts = _best_of_classes(ranked, effort.kept)
-    ranked = scorer.ranked(texts, effort.second)
-    srpts = [text for text in ranked if text.startswith("srpt")]
-    texts += [text for srpt in _best_of_classes(srpts, 1) for text in reserves(srpt)]
-    ranked = scorer.ranked(texts, effort.second)
+    ranked = _first_of_each_rule(scorer.ranked(texts, effort.sift), effort.kept)
+    texts = _near_the_best(scorer, ranked, effort.sift)
+    if not starts:
+        srpts = [text for text in ranked if text.startswith("srpt")]
+        texts += [text for srpt in _first_of_each_rule(srpts) for text in reserves(srpt)]
+    ranked = scorer.ranked([*texts, *starts], effort.second)
     say(f"{case.name}: refining, from {ranked[0]}")
-    starts = _worth_refining(scorer, ranked, effort)
-    texts += [_refined(scorer, start, effort) for start in starts]
-    ranked = scorer.ranked(texts, effort.second)
-    finalists = _best_of_classes(ranked, effort.finalists)
-    ranked = scorer.ranked([*finalists, *case.fair], effort.final)
+    firsts = _first_of_each_rule(ranked)
+    for text in _near_the_best(scorer, firsts, effort.second, effort.refined):
+        ranked.append(_refined(scorer, text, effort))
+    ranked = scorer.ranked(ranked, effort.second)
+    finalists = _near_the_best(scorer, ranked, effort.second, effort.finalists)
+    decided = scorer.ranked([*finalists, *case.fair], effort.final)
     return Found(
-        fair=next(text for text in ranked if text in case.fair),
-        on_estimates=next(text for text in ranked if is_on_estimates(text)),
-        best=ranked[0],
-        by_rule=tuple(_first_of_each_rule([*ranked, *scorer.ranked(texts, effort.second)])),
+        fair=next(text for text in decided if text in case.fair),
+        on_estimates=next(text for text in decided if is_on_estimates(text)),
+        best=decided[0],
+        by_rule=tuple(_first_of_each_rule(dict.fromkeys([*decided, *ranked]))),
         num_seeds=effort.final,
     )
 
 
-def _worth_refining(scorer: Scorer, ranked: Sequence[str], effort: Effort) -> list[str]:
-    """Of both classes, the best texts of the best rules."""
-    firsts = _first_of_each_rule(ranked)
-    starts: list[str] = []
-    for texts in (firsts, [text for text in firsts if is_on_estimates(text)]):
-        least = scorer.score(texts[0], effort.second)
-        near = [text for text in texts if scorer.score(text, effort.second) < BEHIND * least]
-        starts += near[: effort.refined]
-    return list(dict.fromkeys(starts))
+def _near_the_best(
+    scorer: Scorer, ranked: Sequence[str], num_seeds: int, count: int = MANY
+) -> list[str]:
+    """The first so many of both classes, less those far behind the first of their class."""
+    near: list[str] = []
+    for texts in (ranked, [text for text in ranked if is_on_estimates(text)]):
+        most = scorer.score(texts[0], num_seeds) * (BEHIND if num_seeds > 1 else FAR_BEHIND)
+        near += [text for text in texts[:count] if scorer.score(text, num_seeds) <= most]
+    return list(dict.fromkeys(near))
 
 
 def _refined(scorer: Scorer, start: str, effort: Effort) -> str:
@@ -205,15 +214,13 @@ def _refined(scorer: Scorer, start: str, effort: Effort) -> str:
     return best
 
 
-def _best_of_classes(ranked: Sequence[str], count: int) -> list[str]:
-    """The first so many of both classes."""
-    on_estimates = [text for text in ranked if is_on_estimates(text)]
-    return list(dict.fromkeys([*ranked[:count], *on_estimates[:count]]))
-
-
-def _first_of_each_rule(ranked: Sequence[str]) -> list[str]:
-    """The best text of each rule and class."""
-    firsts: dict[tuple[str, bool], str] = {}
+def _first_of_each_rule(ranked: Iterable[str], count: int = 1) -> list[str]:
+    """The best texts of each rule and class."""
+    firsts: dict[tuple[str, bool], list[str]] = {}
+    ranked = list(ranked)
     for text in ranked:
-        firsts.setdefault((split_text(text)[0], is_on_estimates(text)), text)
-    return list(firsts.values())
+        group = firsts.setdefault((split_text(text)[0], is_on_estimates(text)), [])
+        if len(group) < count:
+            group.append(text)
+    kept = {text for group in firsts.values() for text in group}
+    return [text for text in ranked if text in kept]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,7 +12,7 @@ import msgspec
 from lsched.errors import OptionError
 from lsched.report import write_json
 from lsched.specs import parse_cluster
-from lsched.suite.cases import SuiteCase
+from lsched.suite.cases import CASES, SuiteCase
 from lsched.suite.search import Effort, Say, Scorer, Scores, effort_of, search
 from lsched.suite.tuned import Tuned, TunedFile, read_tuned, tuned_from
 from lsched.suite.workloads import DATA
@@ -49,13 +49,24 @@ def tune_cases(
         scores_path = out / "scores" / f"{case.name}.json"
         scorer = Scorer(case, data, _read_scores(case, scores_path))
         try:
-            found = search(scorer, effort or effort_of(case), say)
+            found = search(scorer, effort or effort_of(case), _starts(case, tuned), say)
         finally:
             _write_scores(case, scorer.scores, scores_path)
         tuned[case.name] = tuned_from(found, scorer)
         say(f"{case.name}: {found.best}")
         write_json(msgspec.to_builtins(TunedFile(cases=tuned)), path)
     return tuned
+
+
+def _starts(case: SuiteCase, tuned: Mapping[str, Tuned]) -> list[str]:
+    """The best texts of each rule for the same workload on the same cluster, arriving otherwise."""
+    return [
+        text
+        for other in CASES
+        if (other.workload, other.cluster) == (case.workload, case.cluster)
+        if other.name in tuned and other.name != case.name
+        for text in tuned[other.name].by_rule
+    ]
 
 
 def _setting(case: SuiteCase) -> dict[str, object]:
