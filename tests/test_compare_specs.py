@@ -148,6 +148,8 @@ def test_offered_load_is_what_was_asked_for() -> None:
         {"is_batch": True, "scale": 0.0},
         {"is_batch": True, "num_queries": 1_000_001},
         {"is_batch": True, "num_queries": 1.5},
+        {"is_batch": True, "size_sd": -0.1},
+        {"load": 0.5, "time_sd": float("nan")},
         {"load": "0.5"},
     ],
 )

@@ -33,6 +33,7 @@ from lsched.suite.policies import policies_for_all
 from lsched.suite.run import Document, read_documents, roles_of
 from lsched.suite.tables import case_table, overview
 from lsched.suite.tuned import TUNED, tuned_of
+from lsched.tables import counted
 from traces.output import atomic_file
 
 
@@ -54,10 +55,10 @@ class Options:
     policies: OptionalPath = None
     """TOML file of policies by case: [label], and in it "tpch-*" = "scheduler"."""
 
-    tuned: Annotated[Path, tyro.conf.arg(metavar="PATH")] = TUNED
-    """What lsched suite tune has written; if not given, what comes with the package."""
+    tuned: OptionalPath = None
+    """The tuned.json of lsched suite tune; if not given, the one that comes with the package."""
 
-    update: tuple[Path, ...] = ()
+    update: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="PATH [PATH ...]")] = ()
     """Documents whose tables, between <!-- suite: … --> markers, are replaced."""
 
     data: DataPath = DEFAULT_DATA
@@ -76,7 +77,7 @@ def run(options: Options) -> None:
     """Do what the options say."""
     cases = chosen_cases(options.cases, options.data, options.seeds, options.queries)
     policies = _policies(options)
-    tuned = read_tuned(options.tuned)
+    tuned = read_tuned(options.tuned or TUNED)
     for case in cases:  # all mistakes at once, before hours are spent
         roles_of(case, tuned_of(case, tuned), policies)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -94,7 +95,7 @@ def run(options: Options) -> None:
                 progress=progress,
             )
         incomplete += finished.incomplete
-        how = f"{finished.num_run} schedulers run" if finished.num_run else "unchanged"
+        how = f"{counted(finished.num_run, 'scheduler')} run" if finished.num_run else "unchanged"
         console.print(f"{case.name}: {how}", soft_wrap=True)
     _write_tables(options, read_documents(options.out, CASES))
     console.print(f"\nwritten to {options.out}", soft_wrap=True)

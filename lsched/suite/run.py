@@ -24,7 +24,7 @@ from lsched.suite.workloads import DATA
 
 VERSION = 1
 ON_ESTIMATES, BEST, FAIR = "best rule on estimates", "best rule", "fair share"
-FIFO, ORACLE = "first in, first out", "clairvoyant"
+FIFO, ORACLE = "FIFO", "clairvoyant"
 Document = dict[str, Any]
 
 
