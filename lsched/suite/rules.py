@@ -37,7 +37,7 @@ COARSE: Mapping[str, tuple[Grid, ...]] = {
     "stride": ({"quantum_us": (200_000,)},),
 }
 """What is tried first; with scarce memory, each also with ``memory=gate``."""
-RESERVE: Grid = {"reserve": (0.1, 0.25), "short": (0.5, 0.8)}
+RESERVE: Grid = {"reserve": (0.04, 0.08, 0.15, 0.3), "short": (0.4, 0.6, 0.8, 0.9)}
 """What is tried of ``reserve``, on top of the best of ``srpt``, which it is with a reserve of 0."""
 
 

@@ -42,8 +42,8 @@ class Effort:
     Attributes:
         sift: seeds for all candidates.
         second: seeds for the ``kept`` best texts of each rule.
-        refine: seeds for changing the parameters of the best texts of ``refined`` rules.
-        final: seeds for the ``finalists``, which decide.
+        refine: seeds for changing the parameters of the best text of the ``refined`` best rules.
+        final: seeds for the ``finalists`` best texts of each rule, which decide.
     """
 
     sift: int = 1
@@ -52,7 +52,7 @@ class Effort:
     final: int = 16
     kept: int = 3
     refined: int = 3
-    finalists: int = 6
+    finalists: int = 2
 
     @property
     def stages(self) -> tuple[int, ...]:
@@ -166,16 +166,16 @@ def search(
     say(f"{case.name}: {len(texts)} candidates")
     ranked = _first_of_each_rule(scorer.ranked(texts, effort.sift), effort.kept)
     texts = _near_the_best(scorer, ranked, effort.sift)
-    if not starts:
-        srpts = [text for text in ranked if text.startswith("srpt")]
-        texts += [text for srpt in _first_of_each_rule(srpts) for text in reserves(srpt)]
+    srpts = [text for text in ranked if text.startswith("srpt")]
+    texts += [text for srpt in _first_of_each_rule(srpts) for text in reserves(srpt)]
     ranked = scorer.ranked([*texts, *starts], effort.second)
     say(f"{case.name}: refining, from {ranked[0]}")
     firsts = _first_of_each_rule(ranked)
     for text in _near_the_best(scorer, firsts, effort.second, effort.refined):
         ranked.append(_refined(scorer, text, effort))
     ranked = scorer.ranked(ranked, effort.second)
-    finalists = _near_the_best(scorer, ranked, effort.second, effort.finalists)
+    firsts = _first_of_each_rule(ranked, effort.finalists)
+    finalists = _near_the_best(scorer, firsts, effort.second)
     decided = scorer.ranked([*finalists, *case.fair], effort.final)
     return Found(
         fair=next(text for text in decided if text in case.fair),
