@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test test-spark check format bench identity long figures results validation outages engines clean
+.PHONY: demo test test-spark check format bench identity long figures results suite tuned validation outages engines clean
 
 demo: $(VENV)/installed  ## compare schedulers on the shipped trace
 	$(BIN)/lsched compare tpch --schedulers fifo,fair,stride,weighted-fair:alpha=-1,srpt:size=history+share=2,oracle-srpt \
@@ -54,6 +54,13 @@ results: $(VENV)/installed
 	$(COMPARE) --schedulers $(GATED) --scale 10 --cluster inmemory-32:memory_bytes=4e9 --out out/inmemory-gated
 	$(COMPARE) --schedulers $(RULES) --scale 100 --cluster warehouse-4x16:memory_bytes=none --out out/warehouse-plenty
 	$(COMPARE) --schedulers $(RULES) --scale 100 --cluster warehouse-4x16:memory_bytes=16e9 --out out/warehouse-scarce
+
+suite: $(VENV)/installed  ## the best rules on every case of docs/suite.md
+	$(BIN)/lsched suite run --out out/suite
+
+tuned: $(VENV)/installed  ## find the best rules for every case again; takes hours
+	$(BIN)/lsched suite tune --out out/tuned
+	cp out/tuned/tuned.json lsched/suite/tuned.json
 
 validation: $(VENV)/installed  ## theory and lower bounds: tables and figures of docs/validation.md
 	$(BIN)/lsched validate theory --out out/theory

@@ -8,7 +8,9 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
+import lsched
 import sim
 import traces
 from sim import make_scheduler
@@ -21,17 +23,16 @@ SCHEDULERS = "schedulers"
 def fingerprint(setting: Mapping[str, object], scheduler: str) -> str:
     """A digest of the setting, of the simulator, and of all that the scheduler is made of.
 
-    That is its text, the directory of modules that its class is in, and the files or directories
-    that its parameters name, such as the weights of a policy.
+    That is its text, the file of its class (of one that comes with this project, all of the
+    directory), and the files and directories that its parameters name, such as a policy's weights.
     """
     sha = hashlib.sha256(json.dumps(setting, sort_keys=True).encode())
     sha.update(_simulator())
     sha.update(scheduler.encode())
     source = Path(inspect.getfile(type(make_scheduler(scheduler))))
-    in_project = source.is_relative_to(Path(sim.__file__).parents[1])
-    _add(sha, sorted(source.parent.glob("*.py")) if in_project else [source])
-    for value in split_text(scheduler)[1].values():
-        path = Path(value)
+    is_own = any(source.is_relative_to(_folder(package)) for package in (sim, lsched))
+    named = [Path(value) for value in split_text(scheduler)[1].values()]
+    for path in (source.parent if is_own else source, *named):
         _add(sha, sorted(path.rglob("*")) if path.is_dir() else [path])
     return sha.hexdigest()
 
@@ -40,14 +41,17 @@ def fingerprint(setting: Mapping[str, object], scheduler: str) -> str:
 def _simulator() -> bytes:
     sha = hashlib.sha256()
     for package in (traces, sim):
-        folder = Path(package.__file__ or "").parent
-        files = (path for path in folder.rglob("*") if path.suffix in (".py", ".gz"))
+        files = (path for path in _folder(package).rglob("*") if path.suffix in (".py", ".gz"))
         _add(sha, sorted(path for path in files if path.parent.name != SCHEDULERS))
     return sha.digest()
 
 
+def _folder(package: ModuleType) -> Path:
+    return Path(package.__file__ or "").parent
+
+
 def _add(sha: hashlib._Hash, paths: Iterable[Path]) -> None:
     for path in paths:
-        if path.is_file():
+        if path.is_file() and path.suffix != ".pyc":
             sha.update(path.name.encode())
             sha.update(path.read_bytes())
