@@ -63,7 +63,7 @@ class Effort:
 THOROUGH = Effort()
 SHORT_RUNS = Effort(sift=4, second=12, refine=20, final=60)
 """For cases of few queries, whose means vary more from seed to seed."""
-REPLAY = Effort(sift=1, second=1, refine=1, final=3)
+REPLAY = Effort(sift=1, second=1, refine=1, final=3, refined=2)
 """For a trace that is replayed: seeds are only the luck of work orders."""
 
 
