@@ -29,9 +29,9 @@ MAX_ROUNDS = 6
 """Of changing each parameter, with one step. Of rules that are asked in Python, one round."""
 LEAST_GAIN = 0.001
 """Less is not worth a change."""
-BEHIND, FAR_BEHIND = 1.15, 1.4
-"""What is so far behind the best of its class is not looked at any further; the second where that
-rests on one seed."""
+BEHIND, SLOW_BEHIND, SIFT_BEHIND = 1.15, 1.05, 1.4
+"""What is so far behind the best of its class is not looked at any further: compiled rules, those
+that are asked in Python, and any where that rests on the first seeds alone."""
 MANY = 10_000
 
 
@@ -165,7 +165,7 @@ def search(
         texts = [*starts, *filter(is_compiled, texts)]
     say(f"{case.name}: {len(texts)} candidates")
     ranked = _first_of_each_rule(scorer.ranked(texts, effort.sift), effort.kept)
-    texts = _near_the_best(scorer, ranked, effort.sift)
+    texts = _near_the_best(scorer, ranked, effort.sift, behind=SIFT_BEHIND)
     srpts = [text for text in ranked if text.startswith("srpt")]
     texts += [text for srpt in _first_of_each_rule(srpts) for text in reserves(srpt)]
     ranked = scorer.ranked([*texts, *starts], effort.second)
@@ -187,13 +187,16 @@ def search(
 
 
 def _near_the_best(
-    scorer: Scorer, ranked: Sequence[str], num_seeds: int, count: int = MANY
+    scorer: Scorer, ranked: Sequence[str], num_seeds: int, count: int = MANY, behind: float = 0.0
 ) -> list[str]:
     """The first so many of both classes, less those far behind the first of their class."""
     near: list[str] = []
     for texts in (ranked, [text for text in ranked if is_on_estimates(text)]):
-        most = scorer.score(texts[0], num_seeds) * (BEHIND if num_seeds > 1 else FAR_BEHIND)
-        near += [text for text in texts[:count] if scorer.score(text, num_seeds) <= most]
+        least = scorer.score(texts[0], num_seeds)
+        for text in texts[:count]:
+            most = behind or (BEHIND if is_compiled(text) else SLOW_BEHIND)
+            if scorer.score(text, num_seeds) <= most * least:
+                near.append(text)
     return list(dict.fromkeys(near))
 
 

@@ -9,7 +9,8 @@ import msgspec
 
 from lsched.errors import OptionError
 from lsched.suite.cases import SuiteCase
-from lsched.suite.search import Found, Scorer
+from lsched.suite.rules import is_on_estimates
+from lsched.suite.search import BEHIND, Found, Scorer
 
 TUNED = Path(__file__).with_name("tuned.json")
 COMMAND = "lsched suite tune --out out/tuned"
@@ -55,6 +56,16 @@ def tuned_from(found: Found, scorer: Scorer) -> Tuned:
         mean_latency_s={text: round(scorer.mean_s(text, found.num_seeds), 6) for text in chosen},
         by_rule={text: ratio(text) for text in found.by_rule},
     )
+
+
+def near_the_best(tuned: Tuned) -> list[str]:
+    """The best texts of those rules that are not far behind the best of their class."""
+    least = {False: tuned.by_rule[tuned.best], True: tuned.by_rule[tuned.on_estimates]}
+    return [
+        text
+        for text, ratio in tuned.by_rule.items()
+        if ratio <= BEHIND * least[is_on_estimates(text)]
+    ]
 
 
 def read_tuned(path: Path = TUNED) -> dict[str, Tuned]:

@@ -14,7 +14,7 @@ from lsched.report import write_json
 from lsched.specs import parse_cluster
 from lsched.suite.cases import CASES, SuiteCase
 from lsched.suite.search import Effort, Say, Scorer, Scores, effort_of, search
-from lsched.suite.tuned import Tuned, TunedFile, read_tuned, tuned_from
+from lsched.suite.tuned import Tuned, TunedFile, near_the_best, read_tuned, tuned_from
 from lsched.suite.workloads import DATA
 
 
@@ -59,13 +59,13 @@ def tune_cases(
 
 
 def _starts(case: SuiteCase, tuned: Mapping[str, Tuned]) -> list[str]:
-    """The best texts of each rule for the same workload on the same cluster, arriving otherwise."""
+    """What was near the best for the same workload on the same cluster, arriving otherwise."""
     return [
         text
         for other in CASES
         if (other.workload, other.cluster) == (case.workload, case.cluster)
         if other.name in tuned and other.name != case.name
-        for text in tuned[other.name].by_rule
+        for text in near_the_best(tuned[other.name])
     ]
 
 
