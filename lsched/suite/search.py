@@ -77,13 +77,23 @@ def effort_of(case: SuiteCase) -> Effort:
 class Scorer:
     """Runs schedulers on the training seeds of a case, each only once.
 
-    Attributes:
+    Args:
+        case: the case.
+        data: see ``workload``.
         scores: what is known.
+        on_scores: called with all that is known after each new score.
     """
 
-    def __init__(self, case: SuiteCase, data: Path = DATA, scores: Scores | None = None) -> None:
+    def __init__(
+        self,
+        case: SuiteCase,
+        data: Path = DATA,
+        scores: Scores | None = None,
+        on_scores: Callable[[Scores], None] = lambda _: None,
+    ) -> None:
         self.case = case
         self.scores: Scores = {} if scores is None else scores
+        self._on_scores = on_scores
         self._base = case.trace(data)
         self._cluster = parse_cluster(case.cluster)
         self._traces: dict[int, Trace] = {}
@@ -118,6 +128,7 @@ class Scorer:
             )
             for seed, result in zip(missing, results, strict=True):
                 known[seed] = result.summary()["mean_latency_s"]
+            self._on_scores(self.scores)
         return [known[seed] for seed in seeds]
 
     def _trace(self, seed: int) -> Trace:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from lsched.suite.cases import CASES, SuiteCase
 from lsched.suite.search import Effort, Say, Scorer, Scores, effort_of, search
 from lsched.suite.tuned import Tuned, TunedFile, near_the_best, read_tuned, tuned_from
 from lsched.suite.workloads import DATA
+
+WRITE_EVERY_S = 60.0
 
 
 def tune_cases(
@@ -46,12 +49,12 @@ def tune_cases(
     path = out / "tuned.json"
     tuned = read_tuned(path)
     for case in cases:
-        scores_path = out / "scores" / f"{case.name}.json"
-        scorer = Scorer(case, data, _read_scores(case, scores_path))
+        kept = KeptScores(case, out / "scores" / f"{case.name}.json")
+        scorer = Scorer(case, data, kept.read(), kept.write_now_and_then)
         try:
             found = search(scorer, effort or effort_of(case), _starts(case, tuned), say)
         finally:
-            _write_scores(case, scorer.scores, scores_path)
+            kept.write(scorer.scores)
         tuned[case.name] = tuned_from(found, scorer)
         say(f"{case.name}: {found.best}")
         write_json(msgspec.to_builtins(TunedFile(cases=tuned)), path)
@@ -69,31 +72,50 @@ def _starts(case: SuiteCase, tuned: Mapping[str, Tuned]) -> list[str]:
     ]
 
 
-def _setting(case: SuiteCase) -> dict[str, object]:
-    """What scores depend on."""
-    return {
-        "workload": case.workload,
-        "scale": case.scale,
-        "arrivals": case.arrivals_of("training").config(),
-        "cluster": dataclasses.asdict(parse_cluster(case.cluster)),
-    }
+class KeptScores:
+    """The scores of a case in a file.
 
+    Args:
+        case: the case.
+        path: of the file.
+    """
 
-def _read_scores(case: SuiteCase, path: Path) -> Scores:
-    """Scores of an earlier call; none where the case has changed since then."""
-    if not path.exists():
-        return {}
-    try:
-        document = json.loads(path.read_bytes())
-        if document["setting"] != json.loads(json.dumps(_setting(case))):
-            return {}
-        return {
-            text: {int(seed): mean_s for seed, mean_s in known.items()}
-            for text, known in document["scores"].items()
+    def __init__(self, case: SuiteCase, path: Path) -> None:
+        setting = {
+            "workload": case.workload,
+            "scale": case.scale,
+            "arrivals": case.arrivals_of("training").config(),
+            "cluster": dataclasses.asdict(parse_cluster(case.cluster)),
         }
-    except (ValueError, KeyError, AttributeError, TypeError):
-        raise OptionError(f"{path}: not what tuning writes; remove it") from None
+        self._setting = json.loads(json.dumps(setting))
+        self._path = path
+        self._written_s = time.monotonic()
 
+    def read(self) -> Scores:
+        """Scores of an earlier call; none where the case has changed since then.
 
-def _write_scores(case: SuiteCase, scores: Scores, path: Path) -> None:
-    write_json({"setting": _setting(case), "scores": scores}, path)
+        Raises:
+            OptionError: the file is not what ``write`` makes.
+        """
+        if not self._path.exists():
+            return {}
+        try:
+            document = json.loads(self._path.read_bytes())
+            if document["setting"] != self._setting:
+                return {}
+            return {
+                text: {int(seed): mean_s for seed, mean_s in known.items()}
+                for text, known in document["scores"].items()
+            }
+        except (ValueError, KeyError, AttributeError, TypeError):
+            raise OptionError(f"{self._path}: not what tuning writes; remove it") from None
+
+    def write(self, scores: Scores) -> None:
+        """Write all scores."""
+        write_json({"setting": self._setting, "scores": scores}, self._path)
+        self._written_s = time.monotonic()
+
+    def write_now_and_then(self, scores: Scores) -> None:
+        """Write all scores, if that was not done within the last ``WRITE_EVERY_S``."""
+        if time.monotonic() - self._written_s > WRITE_EVERY_S:
+            self.write(scores)
