@@ -6,12 +6,26 @@ from dataclasses import dataclass
 
 from lsched.errors import OptionError
 from sim import Cluster
-from traces import Part, SplitBy, Trace, batch_arrivals, part_of, poisson_arrivals
+from traces import (
+    Part,
+    SplitBy,
+    Trace,
+    batch_arrivals,
+    exact_estimates,
+    no_estimates,
+    noisy_estimates,
+    part_of,
+    poisson_arrivals,
+)
 from traces.arrivals import SIZE_SD, TIME_SD
+from traces.estimates import MOST_NOISE
 
 US_PER_S = 1_000_000
 NUM_QUERIES = 200
 MAX_QUERIES = 1_000_000
+REAL = "real"
+NUM_NOISY = 8
+"""So many sets of noisy estimates there are; each seed takes one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +39,8 @@ class Arrivals:
         num_queries: queries to draw; of no meaning for a replay.
         scale: multiplies the size of every query drawn.
         size_sd, time_sd: how much queries drawn of one plan differ, see rule R10; 0: not at all.
+        estimates: ``real``: the trace's; ``exact``, ``none``; or a number: the trace's with noise,
+            the standard deviation of their logarithms. See ``traces.estimates``.
         part: only this part of the trace; None: all of it.
         split: how the trace is split into parts, see ``traces.split``.
     """
@@ -36,6 +52,7 @@ class Arrivals:
     scale: float = 1.0
     size_sd: float = SIZE_SD
     time_sd: float = TIME_SD
+    estimates: str = REAL
     part: Part | None = None
     split: SplitBy = "time"
 
@@ -65,6 +82,11 @@ class Arrivals:
         for name in ("size_sd", "time_sd"):
             if not 0 <= (value := getattr(self, name)) <= 2:
                 raise OptionError(f"{name} is {value:g}, expected 0 to 2")
+        if self.estimates not in (REAL, "exact", "none") and not _is_noise(self.estimates):
+            raise OptionError(
+                f"estimates are {self.estimates!r}, expected {REAL}, exact, none or a number from "
+                f"0 to {MOST_NOISE:g}"
+            )
         if self.part is not None and self.split == "time" and self.is_drawn:
             raise OptionError(
                 "a part by time is replayed, not drawn; where queries are drawn, seeds are the "
@@ -78,14 +100,15 @@ class Arrivals:
 
     @property
     def is_replay_of_all(self) -> bool:
-        """Whether a run has just the trace's own queries, all of them."""
-        return not self.is_drawn and self.part is None
+        """Whether a run has just the trace's own queries, all of them, as they are."""
+        return not self.is_drawn and self.part is None and self.estimates == REAL
 
     @property
     def label(self) -> str:
         """A few words for tables and plots."""
         part = "" if self.part is None else f", {self.part} part by {self.split}"
-        return self._kind_label + part
+        estimates = "" if self.estimates == REAL else f", estimates {self.estimates}"
+        return self._kind_label + part + estimates
 
     @property
     def _kind_label(self) -> str:
@@ -101,6 +124,7 @@ class Arrivals:
         Raises:
             TraceError: the trace cannot be scaled or split so.
         """
+        trace = self._with_estimates(trace, seed)
         if self.part is not None:
             trace = part_of(trace, self.part, self.split)
         if not self.is_drawn:
@@ -126,9 +150,22 @@ class Arrivals:
             time_sd=self.time_sd,
         )
 
+    def _with_estimates(self, trace: Trace, seed: int) -> Trace:
+        if self.estimates == REAL:
+            return trace
+        if self.estimates == "exact":
+            return exact_estimates(trace)
+        if self.estimates == "none":
+            return no_estimates(trace)
+        return noisy_estimates(trace, float(self.estimates), seed % NUM_NOISY)
+
     def config(self) -> dict[str, object]:
         """What ``results.json`` says of it."""
-        part = {} if self.part is None else {"part": self.part, "split": self.split}
+        part: dict[str, object] = {}
+        if self.part is not None:
+            part = {"part": self.part, "split": self.split}
+        if self.estimates != REAL:
+            part |= {"estimates": self.estimates}
         if not self.is_drawn:
             return {"kind": "replay", **part}
         kind = "batch" if self.is_batch else "poisson"
@@ -142,3 +179,10 @@ class Arrivals:
             "time_sd": self.time_sd,
             **part,
         }
+
+
+def _is_noise(text: str) -> bool:
+    try:
+        return 0.0 <= float(text) <= MOST_NOISE
+    except ValueError:
+        return False

@@ -33,7 +33,7 @@ SIZES = ("estimate", "observed", "history")
 SHARES = (0.5, 1.0, 2.0, 4.0)
 GRIDS: dict[str, Grid] = {
     "fifo": {"memory": ("ignore", "gate"), "pipeline": ("always", "best")},
-    "fair": {"spare": ("share", "idle"), "memory": ("ignore", "gate")},
+    "fair": {"spare": ("share", "idle"), "held": ("give", "keep"), "memory": ("ignore", "gate")},
     "weighted-fair": {"alpha": (-2.0, -1.0, -0.5, 0.5, 1.0), "size": SIZES},
     "sjf": {"size": SIZES, "memory": ("ignore", "gate")},
     "srpt": {"size": SIZES, "share": SHARES, "memory": ("ignore", "gate")},

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import NoReturn
 
-import numpy as np
-
 from sim.batch_answer import not_in, schedule_in_row
 from sim.batch_schedule import IS_ANSWERED, NO_ROW, BatchSchedule, Packed, packed
 from sim.batch_view import BatchView
@@ -18,7 +16,6 @@ from sim.errors import InvalidSchedule, Stalled
 from sim.history import History
 from sim.legality import checked_entries
 from sim.plan_table import PlanTable
-from sim.registry import Scheduler
 from sim.result import Result
 from sim.simulation import Simulation
 from sim.view import ClusterView
@@ -142,35 +139,6 @@ class Simulations:
             self._raise_invalid(view, schedules, status)
         if self._is_pending:
             self._is_pending = schedule.simulations is not None and not schedules.is_answered.any()
-
-    def try_out(self, schedule: BatchSchedule, scheduler: Scheduler, horizon_us: int) -> np.ndarray:
-        """What answers would cost, if a rule decided from the next event on; nothing changes.
-
-        Each is tried on a copy of its simulation with the same future: arrivals and luck (R8). So
-        costs of several answers to one view differ by what they do alone. This looks into the
-        future: it is for learning and for analysis, not for schedulers.
-
-        The cost is ∫ exp(−t ÷ horizon) × queries in the system dt, less what is the same for all
-        answers; it is cut off after three horizons.
-
-        Args:
-            schedule: for all or some of the simulations of the last view.
-            scheduler: one that the compiled engine can decide by.
-            horizon_us: time in which a cost's weight falls to 1 ÷ e.
-
-        Returns:
-            For each simulation that is answered, in the order of the view: µs × queries.
-
-        Raises:
-            ValueError: the scheduler is not compiled, or a trace is too long to be copied.
-            InvalidSchedule: an answer breaks a rule.
-        """
-        view = self._view
-        if view is None:
-            raise RuntimeError("try_out() without a view: call next_events() first")
-        return self._batch.try_out(
-            view, packed(schedule, view), self._batch.rule_of(scheduler), horizon_us
-        )
 
     def cluster_view(self, simulation: int) -> ClusterView:
         """What a scheduler would see of one simulation that awaits an answer, by its index.

@@ -44,7 +44,8 @@ def policies() -> Iterator[str]:
     for listing in LISTINGS:
         yield f"fifo:{listing}"
         for spare in ("share", "idle"):
-            yield f"fair:spare={spare}+{listing}"
+            for held in ("give", "keep"):
+                yield f"fair:spare={spare}+held={held}+{listing}"
             for size in SIZES:
                 for limit in ("", "+cap=0.5", "+cap=0.25", "+share=0.7", "+share=2.6"):
                     yield f"srpt:size={size}+spare={spare}+{listing}{limit}"

@@ -51,6 +51,8 @@ RULES = (
     "srpt:size=history+share=2",
     "srpt:share=1+spare=idle+memory=gate",
     "srpt:cap=0.4+pipeline=never",
+    "srpt:size=history+share=3+pipeline=best",
+    "priced:memory=gate+pipeline=best",
     "fair",
     "fair:spare=idle",
     "fifo:memory=gate",
@@ -228,7 +230,7 @@ def test_weights_by_name_and_as_a_vector() -> None:
     assert all(np.array_equal(found[name], weights[name]) for name in weights)
 
 
-@pytest.mark.parametrize("text", ["reserve", "priced:pipeline=best", "stride", "oracle-srpt"])
+@pytest.mark.parametrize("text", ["reserve", "fair:held=keep", "stride", "oracle-srpt"])
 def test_what_cannot_be_corrected_is_said(text: str) -> None:
     with pytest.raises(ValueError, match=r"expected none, or one of"):
         rule_numbers(text)

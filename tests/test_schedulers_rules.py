@@ -84,6 +84,19 @@ def test_fair_shares_what_is_spare_or_leaves_it_idle() -> None:
     assert completions(queries, "fair:spare=idle", 4) == {0: 30, 1: 30}
 
 
+def test_fair_takes_executors_back_or_leaves_them_with_their_query() -> None:
+    queries = Trace(
+        name="late",
+        plans=(LONG, SHORT),
+        queries=(
+            Query(query_id=0, plan="long", arrival_us=0),
+            Query(query_id=1, plan="short", arrival_us=5),
+        ),
+    )
+    assert completions(queries, "fair:spare=idle", 4) == {0: 30, 1: 20}
+    assert completions(queries, "fair:spare=idle+held=keep", 4) == {0: 20, 1: 30}
+
+
 def test_fair_rounds_its_limit_up() -> None:
     assert first_limits(trace(LONG, LONG, LONG), "fair:spare=idle", 4) == [(0, 2), (1, 2), (2, 2)]
 

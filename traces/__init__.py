@@ -2,6 +2,7 @@
 
 from traces.arrivals import batch_arrivals, poisson_arrivals
 from traces.errors import TraceError
+from traces.estimates import exact_estimates, no_estimates, noisy_estimates
 from traces.files import load, open_stream, read, shipped_names, write
 from traces.kinds import KINDS, Kind
 from traces.model import Edge, Operator, Plan, Query, Trace, Wave
@@ -23,7 +24,10 @@ __all__ = [
     "TraceStream",
     "Wave",
     "batch_arrivals",
+    "exact_estimates",
     "load",
+    "no_estimates",
+    "noisy_estimates",
     "open_stream",
     "part_of",
     "part_seeds",

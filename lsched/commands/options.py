@@ -12,11 +12,12 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
-from lsched.arrivals import NUM_QUERIES, Arrivals
+from lsched.arrivals import NUM_QUERIES, REAL, Arrivals
 from lsched.errors import OptionError
 from lsched.specs import check_engine, parse_numbers
 from sim.engines import HOW_TO_GET_FAST, EngineName, is_fast_installed
 from traces import Part, SplitBy
+from traces.arrivals import SIZE_SD, TIME_SD
 
 
 def _value(metavar: str, kind: type[Any], what: str) -> PrimitiveConstructorSpec[Any]:
@@ -87,6 +88,17 @@ class ArrivalOptions:
     scale: OptionalNumber = None
     """Multiplies the size of each query drawn, 1 if not given; only where arrivals are drawn."""
 
+    size_sd: OptionalNumber = None
+    """How much the sizes of queries drawn of one plan differ: the standard deviation of their
+    logarithms, 0.25 if not given."""
+
+    time_sd: OptionalNumber = None
+    """Likewise, what no size tells: how fast they are, 0.3 if not given."""
+
+    estimates: str = REAL
+    """real: the trace's; exact, none; or a number: noise in the trace's, the standard deviation of
+    their logarithms."""
+
     part: Literal["all", "training", "validation", "test"] | None = None
     """Only this part of the trace: training, validation or test. If not given, all of it; but tune
     takes the training part of what it replays."""
@@ -111,13 +123,19 @@ class ArrivalOptions:
             is_batch=self.batch,
             num_queries=NUM_QUERIES if self.queries is None else self.queries,
             scale=1.0 if self.scale is None else self.scale,
+            size_sd=SIZE_SD if self.size_sd is None else self.size_sd,
+            time_sd=TIME_SD if self.time_sd is None else self.time_sd,
+            estimates=self.estimates,
             part=None if self.part == "all" else self.part,
             split=self.split,
         )
         if self.part is None and not arrivals.is_drawn:
             arrivals = dataclasses.replace(arrivals, part=replayed_part)
-        if not arrivals.is_drawn and (self.queries is not None or self.scale is not None):
-            raise OptionError("--queries and --scale need --load, --interval or --batch")
+        of_drawn = ("queries", "scale", "size_sd", "time_sd")
+        if not arrivals.is_drawn and any(getattr(self, name) is not None for name in of_drawn):
+            raise OptionError(
+                "--queries, --scale, --size-sd and --time-sd need --load, --interval or --batch"
+            )
         return arrivals
 
     def all_arrivals(self, loads: str | None, replayed_part: Part | None = None) -> list[Arrivals]:

@@ -16,6 +16,8 @@ BY_ARRIVAL, BY_WORK, BY_PRICE = range(3)
 remaining work and the price of executors, as in ``priced``."""
 SIZES = ("estimate", "observed", "history")
 
+BEST_DEGREE = 0
+"""``DEGREE`` where a cost model chooses it for each pipeline."""
 (
     ORDER,
     SIZE,
@@ -49,11 +51,9 @@ def rule_numbers(text: str) -> np.ndarray:
         numbers[DEGREE] = 1
         return numbers
     rule = compiled_rule_of(make_scheduler(text))
-    if rule is None or rule.kind not in KINDS or rule.pipeline == "best":
-        listing = ", ".join(KINDS)
+    if rule is None or rule.kind not in KINDS or rule.keeps:
         raise ValueError(
-            f"rule is {text!r}, expected {NO_RULE}, or one of {listing} with pipeline=always or "
-            "pipeline=never"
+            f"rule is {text!r}, expected {NO_RULE}, or one of {', '.join(KINDS)}, without held=keep"
         )
     _fill(numbers, rule)
     return numbers
@@ -63,7 +63,7 @@ def _fill(numbers: np.ndarray, rule: CompiledRule) -> None:
     numbers[ORDER] = {"srpt": BY_WORK, "priced": BY_PRICE}.get(rule.kind, BY_ARRIVAL)
     numbers[SIZE] = SIZES.index(rule.size)
     numbers[IS_GATED] = rule.memory == "gate"
-    numbers[DEGREE] = WHOLE if rule.pipeline == "always" else 1
+    numbers[DEGREE] = {"always": WHOLE, "never": 1, "best": BEST_DEGREE}[rule.pipeline]
     numbers[IS_SPARE_SHARED] = rule.spare == "share"
     numbers[CAP], numbers[SHARE] = rule.cap or 0.0, rule.share or 0.0
     numbers[WEIGHT], numbers[OFFSET] = rule.weight, rule.offset

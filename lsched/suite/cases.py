@@ -66,8 +66,8 @@ PLAIN_SERVER = Site("inmemory", "inmemory-32")
 SPARK_50 = Site("50", "spark-50")
 SPARK_10 = Site("10", "spark-50:executors_per_node=10")
 LOADS = ("0.5", "0.7", "0.9")
-PUBLISHED_FAIR = ("fair:spare=idle",)
-"""The rule that Decima is compared with; executors left over stay idle."""
+PUBLISHED_FAIR = ("fair:spare=idle+held=keep",)
+"""The rule that Decima is compared with."""
 
 TABLE = (
     Row("tpch", LOADS, (SERVER, WAREHOUSE)),

@@ -20,7 +20,7 @@ SPARE = ("share", "idle")
 MEMORY = ("ignore", "gate")
 
 COARSE: Mapping[str, tuple[Grid, ...]] = {
-    "fair": ({"spare": SPARE},),
+    "fair": ({"spare": SPARE}, {"spare": ("idle",), "held": ("keep",)}),
     "srpt": (
         {"size": SIZES},
         {"size": SIZES, "share": (0.5, 1.0, 1.5, 2.0, 3.0, 5.0), "spare": SPARE},

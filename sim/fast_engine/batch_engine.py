@@ -8,7 +8,7 @@ from typing import NoReturn
 import numpy as np
 
 from sim.batch_fields import Group
-from sim.batch_schedule import FINE, LACKS_ROOM, BatchSchedule, Packed
+from sim.batch_schedule import LACKS_ROOM, BatchSchedule, Packed
 from sim.batch_view import BatchView
 from sim.fast_engine import batch, entry, loop
 from sim.fast_engine.batch_layout import ARRAYS, BatchArrays
@@ -16,7 +16,6 @@ from sim.fast_engine.engine import FastEngine
 from sim.fast_engine.layout import RULE
 from sim.fast_engine.rules import set_rule
 from sim.fast_engine.shared import PreparedPlans, Shared
-from sim.fast_engine.twin import Twin
 from sim.fast_engine.world import table_of_arrays
 from sim.plan_table import plan_table
 from sim.registry import Scheduler, scheduler_name
@@ -29,9 +28,6 @@ GROWING: tuple[tuple[Group, str], ...] = (
     ("operators", "operator_offsets"),
     ("edges", "edge_offsets"),
 )
-
-LENGTH = 3
-"""Horizons that a schedule is tried out for."""
 
 
 class BatchEngine:
@@ -60,10 +56,8 @@ class BatchEngine:
         self.addresses, self.statuses = arrays["addresses"], arrays["statuses"]
         self.statuses[:] = batch.GO_ON
         self.failed: dict[int, int] = {}
-        self._twins: dict[int, Twin] = {}
         self._records: dict[CompiledRule, np.ndarray] = {}
         self._short_by: tuple[float, Size] | None = None
-        self._end_us = int(engines[0].world.cluster["end_us"][0])
         for at, engine in enumerate(engines):
             engine.keep_address_in(self.addresses[at : at + 1])
         self._set_table()
@@ -175,51 +169,6 @@ class BatchEngine:
         return BatchSchedule(
             operators, num_executors, degrees, hold_queries, hold_executors, until_us
         )
-
-    def try_out(
-        self, view: BatchView, schedules: Packed, rule: np.ndarray, horizon_us: int
-    ) -> np.ndarray:
-        """Costs of schedules, see ``Simulations.try_out``; None of the simulations changes."""
-        rows = np.flatnonzero(schedules.is_answered)
-        which = view.simulations.simulation[rows]
-        from_us = np.array(view.simulations.now_us[rows])
-        until_us = np.minimum(from_us + LENGTH * horizon_us, self._end_us)
-        saved = self.addresses.copy(), self.statuses.copy()
-        for at, end_us in zip(which.tolist(), until_us.tolist(), strict=True):
-            twin = self._twins.setdefault(at, Twin())
-            twin.copy(self.engines[at].world, rule, end_us)
-            self.addresses[at] = twin.address
-        try:
-            status = LACKS_ROOM
-            while status == LACKS_ROOM:
-                status = entry.answer(self._address, len(view), *schedules)
-                if status == LACKS_ROOM:
-                    counts = self._arrays.arrays["num_entries"]
-                    for row, at in zip(rows.tolist(), which.tolist(), strict=True):
-                        self._twins[at].make_room_for(int(counts[row]))
-                        self.addresses[at] = self._twins[at].address
-            if status != FINE:
-                return np.full(len(rows), np.nan)
-            self._run_twins(which)
-            result = np.empty(len(rows))
-            entry.costs(self.addresses[which], from_us, until_us, float(horizon_us), result)
-            return result
-        finally:
-            self.addresses[:], self.statuses[:] = saved
-
-    def _run_twins(self, which: np.ndarray) -> None:
-        """Run those to their ends."""
-        addresses, statuses = self.addresses[which], np.full(len(which), batch.GO_ON)
-        while entry.run_many(addresses, statuses):
-            waiting = np.flatnonzero(statuses == loop.SERVICE)
-            if not len(waiting):
-                break
-            statuses[waiting] = batch.GO_ON
-            for place in waiting.tolist():
-                twin = self._twins[int(which[place])]
-                twin.serve()
-                addresses[place] = twin.address
-        self.addresses[which] = addresses
 
     def _place(self, plans: Sequence[PreparedPlans], distinct: Sequence[PreparedPlans]) -> None:
         """Note where the plans of each engine begin in the table of all."""

@@ -8,12 +8,10 @@ import numpy as np
 
 import sim
 import traces
-from sim.fast_engine import advice, batch, twin
+from sim.fast_engine import advice, batch
 from sim.fast_engine.batch import batch_at
 from sim.fast_engine.kept import (
     FLAGS,
-    REAL,
-    REALS,
     ROW,
     ROWS,
     WHOLE,
@@ -30,7 +28,6 @@ class _Entries(NamedTuple):
     fill: Any
     answer: Any
     advise: Any
-    costs: Any
 
 
 def _kept(digest: int) -> _Entries:
@@ -75,19 +72,8 @@ def _kept(digest: int) -> _Entries:
             return 0, 0
         return advice.advise(batch_at(table), num_rows, rule, allocations, holds, until_us)
 
-    @takes(ROW, ROW, ROW, REAL, REALS)
-    def costs(
-        addresses: np.ndarray,
-        from_us: np.ndarray,
-        until_us: np.ndarray,
-        horizon_us: float,
-        result: np.ndarray,
-    ) -> None:
-        if digest >= 0:
-            twin.costs(addresses, from_us, until_us, horizon_us, result)
-
-    return _Entries(run_many, count_rows, fill, answer, advise, costs)
+    return _Entries(run_many, count_rows, fill, answer, advise)
 
 
-run_many, count_rows, fill, answer, advise, costs = _kept(digest_of_sources(sim, traces))
-"""Those of ``batch``, ``advice`` and ``twin``, of the batch whose table is at an address."""
+run_many, count_rows, fill, answer, advise = _kept(digest_of_sources(sim, traces))
+"""Those of ``batch`` and ``advice``, of the batch whose table is at an address."""

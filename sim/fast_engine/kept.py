@@ -16,9 +16,9 @@ import numba
 
 from sim.fast_engine.progress_line import ENGINE, showing_progress
 
-WHOLE, REAL = numba.int64, numba.float64
+WHOLE = numba.int64
 """Types of numbers."""
-ROW, ROWS, REALS, FLAGS = WHOLE[::1], WHOLE[:, ::1], REAL[::1], numba.boolean[::1]
+ROW, ROWS, FLAGS = WHOLE[::1], WHOLE[:, ::1], numba.boolean[::1]
 """Types of arrays: one or two dimensions of whole numbers; one of others."""
 
 

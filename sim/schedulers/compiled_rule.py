@@ -27,6 +27,7 @@ class CompiledRule:
         cap, share: the limit per query, see ``QueryLimit``.
         weight, offset, slowdown, hold_moves: see ``Priced``.
         reserve, short: see ``Reserve``.
+        keeps: ``held=keep``, see ``Fair``.
     """
 
     kind: Kind
@@ -42,6 +43,7 @@ class CompiledRule:
     hold_moves: float = 0.0
     reserve: float = 0.0
     short: float = 0.0
+    keeps: bool = False
 
 
 def compiled_rule_of(policy: object) -> CompiledRule | None:

@@ -15,6 +15,7 @@ from lsched.learn.inference.state import State
 from lsched.learn.inference.supply import Supply, best_count, most_executors
 from lsched.learn.inference.tables import NUM_ALLOCATIONS, Table
 from lsched.learn.rule import (
+    BEST_DEGREE,
     BY_ARRIVAL,
     BY_PRICE,
     CAP,
@@ -237,20 +238,30 @@ def put(
     """Append an allocation."""
     at, row = answer.counts[NUM_ALLOCATIONS], seen.row[column]
     answer.allocations[0, at], answer.allocations[1, at] = row, limit
-    answer.allocations[2, at] = _degree(policy, place, view, row, column, operators)
+    answer.allocations[2, at] = _degree(policy, place, view, row, column, operators, answer)
     answer.counts[NUM_ALLOCATIONS] += 1
 
 
 @compiled
 def _degree(
-    policy: Table, place: Table, view: Table, row: int, column: int, operators: np.ndarray
+    policy: Table,
+    place: Table,
+    view: Table,
+    row: int,
+    column: int,
+    operators: np.ndarray,
+    answer: Table,
 ) -> int:
     """The rule's pipeline degree, or another where a pipeline begins that could have one."""
     own = int(policy.rule[DEGREE])
+    if own == BEST_DEGREE:
+        own = answer.degrees[row]
     can_be_longer = place.pipeline_next[view.operators_plan_operator[row]] >= 0
     if not can_be_longer or view.operators_is_started[row]:
         return own
     best, most = own, -math.inf
+    if own not in DEGREES:
+        most = OWN_DEGREE
     for at in range(len(DEGREES)):
         worth = operators[FIRST_DEGREE + at, column]
         if DEGREES[at] == own:

@@ -8,6 +8,7 @@ import numpy as np
 
 from lsched.learn.config import NUM_OPERATOR_OUTPUTS, NUM_QUERY_OUTPUTS, PolicyConfig
 from lsched.learn.inference.maps import policy_arrays
+from lsched.learn.rule import BEST_DEGREE, DEGREE
 from sim import (
     BatchSchedule,
     BatchView,
@@ -16,6 +17,7 @@ from sim import (
     PlanTable,
     Schedule,
     decide_one,
+    make_scheduler,
 )
 from sim.engines import ready_batches
 
@@ -56,6 +58,7 @@ class Decider:
         entry.decide.make_ready()
         self._decide, self._tables, self._table_of = entry.decide, tables, table_of_arrays
         self._arrays = policy_arrays(config)
+        self._pipelining = make_scheduler("fifo:pipeline=best")  # all that may run, once
         self._weights = np.ascontiguousarray(np.atleast_2d(weights), np.float32)
         self._policies = [
             table_of_arrays(self._arrays | {"weights": own}, tables.POLICY_ARRAYS)
@@ -73,6 +76,9 @@ class Decider:
         if view.plans is not self._plans or view.cluster is not self._cluster:
             self._set_place(view)
         self._make_room(len(view.operators), len(view.queries), len(view))
+        if self._arrays["rule"][DEGREE] == BEST_DEGREE:
+            advice = view.advice(self._pipelining)
+            self.answer["degrees"][np.asarray(advice.operators)] = advice.pipeline_degrees
         self._decide(
             view.address, self._policies_of(view), self._place_address, self._answer_address
         )
@@ -121,6 +127,7 @@ class Decider:
             "queries": np.zeros((NUM_QUERY_OUTPUTS, num_queries), np.float32),
             "allocations": np.zeros((3, 2 * num_operators), np.int64),
             "held": np.zeros((2, num_queries), np.int64),
+            "degrees": np.zeros(num_operators, np.int64),
         }
         self._answer_table = self._table_of(self.answer, self._tables.ANSWER_ARRAYS)
         self._answer_address = int(self._answer_table.ctypes.data)

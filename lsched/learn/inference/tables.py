@@ -40,10 +40,11 @@ ANSWER_ARRAYS: Arrays = {
     "queries": (SINGLE, 2),
     "allocations": (INT, 2),
     "held": (INT, 2),
+    "degrees": (INT, 1),
 }
 """What it answers: corrections as in ``network.Corrections``, transposed; allocations (operator,
 executors, degree) and held executors (query, executors) as in ``BatchSchedule``; and how many of
-each there are."""
+each there are. ``degrees`` is asked, not answered: by operator what ``pipeline=best`` says."""
 
 NUM_OPERATORS, NUM_QUERIES, NUM_ALLOCATIONS, NUM_HELD = range(4)
 """Places in counts."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from sim.fast_engine.compile import compiled, compiled_allocating
 from sim.fast_engine.layout import World
 from sim.fast_engine.observed import arrival_order
-from sim.fast_engine.rules.listing import add_allocations, admitted, remaining_order
+from sim.fast_engine.rules.listing import add_query, admitted, remaining_order
+from sim.fast_engine.rules.pipelining import cached_bytes
 from sim.fast_engine.rules.record import BY_CAP, BY_SHARE, SRPT
 from sim.schedulers import common
 
@@ -18,10 +19,20 @@ def decide_limited(world: World) -> None:
     rule, full = world.rule[0], world.run[0].num_executors
     order = remaining_order(world, rule.size) if rule.kind == SRPT else arrival_order(world)
     queries = admitted(world, order)
-    limit = query_limit(world, len(queries))
-    add_allocations(world, queries, limit)
+    limit, others_bytes = query_limit(world, len(queries)), cached_bytes(world)
+    for query in queries:
+        add_query(world, query, max(limit, kept(world, query)), others_bytes)
     if rule.is_spare_shared and limit < full:
-        add_allocations(world, queries, full)
+        for query in queries:
+            if kept(world, query) < full:
+                add_query(world, query, full, others_bytes)
+
+
+@compiled
+def kept(world: World, query: int) -> int:
+    """Executors that a query keeps whatever its limit is: all it has, or none."""
+    own = world.queries[query]
+    return own.num_held + own.num_local_free if world.rule[0].keeps else 0
 
 
 @compiled

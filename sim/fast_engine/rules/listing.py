@@ -10,7 +10,7 @@ import numpy as np
 from sim.fast_engine.compile import compiled, compiled_allocating
 from sim.fast_engine.layout import World
 from sim.fast_engine.observed import arrival_order, claimed_bytes, is_schedulable, remaining_us
-from sim.fast_engine.rules.pipelining import MOST_BYTES, best_degree, budget_bytes, cached_bytes
+from sim.fast_engine.rules.pipelining import MOST_BYTES, best_degree, budget_bytes
 from sim.fast_engine.rules.record import BEST
 
 
@@ -58,14 +58,6 @@ def add_entry(world: World, root: int, limit: int, degree: int) -> None:
     entry.root, entry.slot = root, world.operators[root].query
     entry.limit, entry.degree = limit, degree
     run.num_entries += 1
-
-
-@compiled
-def add_allocations(world: World, queries: np.ndarray, limit: int) -> None:
-    """Append what each of ``queries``, in order, may run, with one limit for all."""
-    others_bytes = cached_bytes(world)
-    for query in queries:
-        add_query(world, query, limit, others_bytes)
 
 
 @compiled

@@ -37,6 +37,6 @@ def set_rule(records: np.ndarray, rule: CompiledRule) -> None:
         record["limit_by"], record["limit"] = BY_CAP, rule.cap
     elif rule.share is not None:
         record["limit_by"], record["limit"] = BY_SHARE, rule.share
-    for name in ("weight", "offset", "slowdown", "hold_moves", "reserve", "short"):
+    for name in ("weight", "offset", "slowdown", "hold_moves", "reserve", "short", "keeps"):
         record[name] = getattr(rule, name)
     records[:1] = record
