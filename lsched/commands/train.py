@@ -7,28 +7,33 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import tyro
 from rich.console import Console
 
-from lsched.arrivals import Arrivals
+from lsched.arrivals import REAL, Arrivals
 from lsched.commands.console import output_console
 from lsched.commands.options import (
     NO_ARRIVAL_OPTIONS,
     ArrivalGroup,
     Count,
     Number,
+    OptionalCount,
+    OptionalPath,
     OptionalText,
     OutputPath,
     WholeNumber,
     chosen_engine,
 )
+from lsched.commands.suite_options import DEFAULT_DATA, DataPath, chosen_cases
 from lsched.errors import OptionError
 from lsched.learn.base_rules import best_rule
-from lsched.learn.config import Encoder, PolicyConfig
+from lsched.learn.checkpoint import load as load_policy
+from lsched.learn.config import HEADS, Encoder, Head, Observed, PolicyConfig
 from lsched.learn.directory import (
     STATE_FILE,
     Description,
@@ -38,6 +43,7 @@ from lsched.learn.directory import (
 )
 from lsched.learn.evaluate import Evaluator, Setting
 from lsched.learn.evolution import EvolutionConfig
+from lsched.learn.inference.maps import flattened
 from lsched.learn.training import TrainingConfig, TrainingState, begun, is_over, train
 from lsched.learn.workload import Case
 from lsched.runner import num_cores
@@ -57,8 +63,14 @@ class Options:
     learned:path=DIR. Needs the extras fast and learn.
     """
 
-    traces: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="TRACE…")]
+    traces: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="TRACE…")] = ()
     """Shipped traces or trace files; a policy of several is for all of them."""
+
+    cases: OptionalText = None
+    """Instead of traces: cases of the suite, as in tpch-*-scarce,spark-*. They say how queries
+    arrive, and where."""
+
+    data: DataPath = DEFAULT_DATA
 
     cluster: str = "inmemory-32"
     """Clusters as for compare, several separated by commas: each trace on each of them."""
@@ -79,6 +91,21 @@ class Options:
     encoder: Encoder = "tree"
     """tree: LSched's tree convolutions; gcn: Decima's sweep."""
 
+    width: Count = 8
+    """Of embeddings."""
+
+    observed: Observed = "all"
+    """What the policy sees: all, the five features of Decima, or all but completed runs."""
+
+    heads: tuple[Head, ...] = HEADS
+    """Decisions that it corrects."""
+
+    start: OptionalPath = None
+    """A policy to begin from instead of the rule alone; its parts are those of the new one."""
+
+    freeze_encoder: bool = False
+    """Train only the heads."""
+
     objective: Literal["mean", "tail", "slowdown"] = "mean"
     """What to make small: mean latency; the mean of mean, p95 and p99; or mean slowdown."""
 
@@ -91,11 +118,20 @@ class Options:
     patience: Count = 12
     """Validations without a better one after which it ends."""
 
+    validate_every: Count = 10
+    """Generations from one validation to the next."""
+
+    validation_seeds: Count = 24
+    """Runs of a validation, of each case."""
+
     pairs: Count = 16
     """Policies of a generation, in pairs."""
 
     seeds: Count = 4
     """Runs of each policy and case in a generation."""
+
+    cases_per_generation: OptionalCount = None
+    """Cases drawn for each generation; all if not given."""
 
     sigma: Number = 0.015
     """Size of the noise in the weights."""
@@ -117,28 +153,32 @@ class Options:
 
 def run(options: Options) -> None:
     """Do what the options say."""
-    if not options.traces:
-        raise OptionError("no trace to train on; name a shipped one or a file")
+    if bool(options.traces) == (options.cases is not None):
+        raise OptionError("name traces to train on, shipped ones or files, or --cases; not both")
     chosen_engine("fast")
     options.out.mkdir(parents=True, exist_ok=True)
     has_state = (options.out / STATE_FILE).exists()
     if has_state and not options.resume:
         raise OptionError(f"{options.out} has a training; --resume to go on, or another --out")
-    cases = _cases(options)
-    rule = options.rule
-    if rule == "auto":
-        rule = _remembered_rule(options) if options.resume else _chosen_rule(cases, options)
-    policy = PolicyConfig(rule=rule, encoder=options.encoder)
+    places = _places(options)
+    cases = [place.case for place in places]
+    policy, weights = _first_policy(options, cases)
     config = TrainingConfig(
         evolution=EvolutionConfig(pairs=options.pairs, sigma=options.sigma),
         seeds=options.seeds,
         generations=options.generations,
         minutes=options.minutes,
+        validate_every=options.validate_every,
+        validation_seeds=options.validation_seeds,
         patience=options.patience,
+        cases=options.cases_per_generation or 0,
+        is_encoder_frozen=options.freeze_encoder,
         seed=options.seed,
     )
-    description = _description(cases, policy, config, options)
-    first = read_state(options.out, description) if options.resume else begun(policy, config.seed)
+    description = _description(places, policy, config, options)
+    first = begun(policy, config.seed, weights)
+    if options.resume:
+        first = read_state(options.out, description)
     state = first
     setting = Setting(tuple(cases), policy, options.objective)
     command = "lsched " + shlex.join(sys.argv[1:])
@@ -153,35 +193,85 @@ def run(options: Options) -> None:
             show(state)
     write_policy(options.out, state, description, command, _seeds_of(config))
     assert is_over(state, config)
-    _report(state, rule, options.out)
+    _report(state, policy.rule, options.out)
 
 
-def _cases(options: Options) -> list[Case]:
+def _first_policy(options: Options, cases: list[Case]) -> tuple[PolicyConfig, np.ndarray | None]:
+    """Parts of the policy, and weights to begin with; none: new ones."""
+    if options.start is not None:
+        found = load_policy(options.start)
+        return found.card.policy, flattened(found.card.policy, found.weights)
+    rule = options.rule
+    if rule == "auto":
+        rule = _remembered_rule(options) if options.resume else _chosen_rule(cases, options)
+    parts = PolicyConfig(rule, options.encoder, options.width, options.observed, options.heads)
+    return parts, None
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A case, and what it is called."""
+
+    case: Case
+    trace: str
+    cluster: str
+
+    @property
+    def arrivals(self) -> str:
+        """How queries arrive."""
+        return _text_of(self.case.arrivals)
+
+
+def _places(options: Options) -> list[_Place]:
+    if options.cases is not None:
+        return _places_of_suite(options)
     loaded: list[Trace] = [load(name) for name in options.traces]
     ways = options.arrivals.all_arrivals(options.loads, replayed_part="training")
-    clusters = [parse_cluster(text.strip()) for text in options.cluster.split(",")]
+    clusters = [text.strip() for text in options.cluster.split(",")]
     return [
-        Case(trace, cluster, arrivals, options.window)
+        _Place(Case(trace, parse_cluster(text), arrivals, options.window), trace.name, text)
         for trace in loaded
-        for cluster in clusters
+        for text in clusters
         for arrivals in ways
     ]
 
 
+def _places_of_suite(options: Options) -> list[_Place]:
+    given = options.arrivals
+    if replace(given, queries=None, estimates=REAL) != NO_ARRIVAL_OPTIONS or options.loads:
+        raise OptionError(
+            "cases of the suite say how queries arrive, but for --queries, --estimates"
+        )
+    assert options.cases is not None
+    return [
+        _Place(
+            Case(
+                case.trace(options.data),
+                parse_cluster(case.cluster),
+                replace(case.arrivals_of("training"), estimates=given.estimates),
+                options.window,
+            ),
+            case.workload,
+            case.cluster,
+        )
+        for case in chosen_cases(options.cases, options.data, queries=given.queries)
+    ]
+
+
 def _description(
-    cases: list[Case], policy: PolicyConfig, config: TrainingConfig, options: Options
+    places: list[_Place], policy: PolicyConfig, config: TrainingConfig, options: Options
 ) -> Description:
     settings: dict[str, Any] = dataclasses.asdict(config)
     for name in LIMITS:
         del settings[name]
     settings |= {"objective": options.objective, "window": options.window}
-    clusters = [text.strip() for text in options.cluster.split(",")]
-    num_ways = len(cases) // (len(options.traces) * len(clusters))
+    if options.start is not None:
+        settings["start"] = load_policy(options.start).card.weights_sha256
     return Description(
         policy,
-        [case.trace.name for case in cases],
-        [text for _ in options.traces for text in clusters for _ in range(num_ways)],
-        [_text_of(case.arrivals) for case in cases],
+        [place.trace for place in places],
+        [place.cluster for place in places],
+        [place.arrivals for place in places],
         settings,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -87,32 +88,44 @@ class Evaluator:
             self._pool.shutdown(wait=error is None, cancel_futures=True)
 
     def of_policies(
-        self, weights: np.ndarray, seeds: Sequence[int], share: float = 1.0
+        self, weights: np.ndarray, seeds: Sequence[int], cases: Sequence[int], share: float = 1.0
     ) -> list[Outcome]:
-        """Costs of policies on each case.
+        """Costs of policies on each of some cases, by their places in the setting.
 
         Shapes:
             weights: (policies, weights), float32, see ``maps.flattened``.
         """
-        num_parts = max(1, self._workers // len(self.setting.cases))
+        num_parts = self._num_parts(len(cases))
+        if len(weights) == 1:  # a validation
+            tasks = [
+                _Task(case, weights, tuple(map(int, part)), share)
+                for case in cases
+                for part in np.array_split(np.array(seeds), min(num_parts, len(seeds)))
+            ]
+            return self._joined(tasks, cases, 1)
         tasks = [
             _Task(case, part, tuple(seeds), share)
-            for case in range(len(self.setting.cases))
+            for case in cases
             for part in np.array_split(weights, min(num_parts, len(weights)))
         ]
-        return self._joined(tasks, 0)
+        return self._joined(tasks, cases, 0)
 
     def of_rule(self, seeds: Sequence[int]) -> list[Outcome]:
         """Costs of the rule that is corrected, one row, on each case."""
-        num_parts = max(1, self._workers // len(self.setting.cases))
+        cases = range(len(self.setting.cases))
+        num_parts = self._num_parts(len(cases))
         tasks = [
             _Task(case, None, tuple(map(int, part)), 1.0)
-            for case in range(len(self.setting.cases))
+            for case in cases
             for part in np.array_split(np.array(seeds), min(num_parts, len(seeds)))
         ]
-        return self._joined(tasks, 1)
+        return self._joined(tasks, cases, 1)
 
-    def _joined(self, tasks: Sequence[_Task], axis: int) -> list[Outcome]:
+    def _num_parts(self, num_cases: int) -> int:
+        """Parts of a case, so that all processes have something to do."""
+        return 1 if self._workers == 1 else math.ceil(2 * self._workers / num_cases)
+
+    def _joined(self, tasks: Sequence[_Task], cases: Sequence[int], axis: int) -> list[Outcome]:
         outcomes = list(map(_run, tasks) if self._pool is None else self._pool.map(_run, tasks))
         return [
             Outcome(
@@ -130,7 +143,7 @@ class Evaluator:
                     if task.case == case
                 ),
             )
-            for case in range(len(self.setting.cases))
+            for case in cases
         ]
 
 

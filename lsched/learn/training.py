@@ -41,6 +41,8 @@ class TrainingConfig:
     Attributes:
         evolution: of a generation.
         seeds: runs of each policy and case in a generation.
+        cases: so many cases are drawn for each generation; 0: all.
+        is_encoder_frozen: whether only the heads are trained.
         generations: at most.
         minutes: likewise.
         validate_every: generations.
@@ -52,6 +54,8 @@ class TrainingConfig:
 
     evolution: EvolutionConfig = field(default_factory=EvolutionConfig)
     seeds: int = 4
+    cases: int = 0
+    is_encoder_frozen: bool = False
     generations: int = 400
     minutes: float = 60.0
     validate_every: int = 10
@@ -126,10 +130,30 @@ def first_weights(config: PolicyConfig, seed: int) -> tuple[np.ndarray, np.ndarr
     return np.concatenate(weights), np.concatenate(spread)
 
 
-def begun(config: PolicyConfig, seed: int) -> TrainingState:
-    """Before the first generation."""
-    weights, _ = first_weights(config, seed)
+def begun(config: PolicyConfig, seed: int, weights: np.ndarray | None = None) -> TrainingState:
+    """Before the first generation.
+
+    Args:
+        config: parts of the policy.
+        seed: of the training.
+        weights: to begin with; none: new ones.
+    """
+    if weights is None:
+        weights, _ = first_weights(config, seed)
     return TrainingState(EvolutionState.at(weights), weights.astype(np.float32))
+
+
+def _spread(policy: PolicyConfig, config: TrainingConfig) -> np.ndarray:
+    """How large each weight's noise is; 0: it stays as it is."""
+    _, spread = first_weights(policy, config.seed)
+    if config.is_encoder_frozen:
+        at = 0
+        for name, (outputs, inputs) in linear_maps(policy).items():
+            size = outputs * (inputs + 1)
+            if name.startswith("encoder."):
+                spread[at : at + size] = 0.0
+            at += size
+    return spread
 
 
 def train(
@@ -141,7 +165,7 @@ def train(
         FloatingPointError: weights or costs are no numbers any more; the last state is good.
     """
     policy = evaluator.setting.policy
-    _, spread = first_weights(policy, config.seed)
+    spread = _spread(policy, config)
     seeds = SEEDS["validation"][: config.validation_seeds]
     usual = [outcome.costs[0] for outcome in evaluator.of_rule(seeds)]
     began_s = time.monotonic() - state.elapsed_s
@@ -172,7 +196,11 @@ def _next(
     share = min(1.0, 0.25 + 0.75 * evolution.generation / max(config.growth, 1))
     noise = noise_of(evolution, spread, config.evolution.pairs, config.seed)
     weights = population(evolution, noise, config.evolution.sigma)
-    outcomes = evaluator.of_policies(weights, chosen.tolist(), share)
+    num_cases = len(evaluator.setting.cases)
+    cases = list(range(num_cases))
+    if 0 < config.cases < num_cases:
+        cases = sorted(generator.choice(num_cases, config.cases, replace=False).tolist())
+    outcomes = evaluator.of_policies(weights, chosen.tolist(), cases, share)
     costs = np.mean([_compared(outcome.costs) for outcome in outcomes], axis=0)
     after = evolved(evolution, noise, spread, costs, config.evolution)
     if not np.all(np.isfinite(after.mean)):
@@ -193,7 +221,7 @@ def _validated(
 ) -> TrainingState:
     """With one more validation of the mean."""
     weights = state.evolution.mean.astype(np.float32)
-    outcomes = evaluator.of_policies(weights[None], seeds)
+    outcomes = evaluator.of_policies(weights[None], seeds, range(len(usual)))
     ratios = tuple(
         mean_ratio(outcome.costs[0].tolist(), own.tolist())
         for outcome, own in zip(outcomes, usual, strict=True)
