@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,12 @@ import sim
 import traces
 from lsched.arrivals import Arrivals
 from lsched.cli import main
-from lsched.learn.base_rules import candidates
+from lsched.learn.base_rules import best_rule, candidates
 from lsched.learn.checkpoint import load
 from lsched.learn.config import PolicyConfig
 from lsched.learn.evaluate import Evaluator, Setting
 from lsched.learn.evolution import EvolutionConfig
+from lsched.learn.shapes import named
 from lsched.learn.training import TrainingConfig, TrainingState, begun, train
 from lsched.learn.workload import Case, cost_of, mean_ratio
 
@@ -44,8 +46,6 @@ OPTIONS = [
 
 
 def trained(state: TrainingState, generations: int, workers: int = 1) -> TrainingState:
-    from dataclasses import replace
-
     setting = Setting((CASE,), POLICY, "mean")
     with Evaluator(setting, workers) as evaluator:
         config = replace(CONFIG, generations=generations)
@@ -138,3 +138,49 @@ def test_the_state_is_read_without_running_anything(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "training.json").read_text())["policy"]["rule"] == "fifo"
     with np.load(tmp_path / "state.npz", allow_pickle=False) as arrays:
         assert all(arrays[name].dtype != object for name in arrays.files)
+
+
+def test_cases_of_the_suite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    quick = ["--rule", "fifo", "--pairs", "1", "--seeds", "1", "--generations", "1"]
+    quick += ["--workers", "1", "--no-tensorboard", "--validation-seeds", "1"]
+    patterns = ["--cases", "tpch-0.[57]-inmemory-scarce,different*"]
+    out = ["--out", str(tmp_path / "suite")]
+    assert main(["train", *patterns, *quick, *out, "--queries", "3", "--estimates", "0.5"]) == 0
+    card = load(tmp_path / "suite").card
+    assert card.training.trace == "tpch; different"
+    assert card.training.arrivals.startswith("load 0.5, estimates 0.5, scale 10, 3 queries; ")
+    capsys.readouterr()
+    out = ["--out", str(tmp_path / "other")]
+    assert main(["train", *patterns, *quick, *out, "--load", "0.5"]) == 2
+    assert "cases of the suite say how queries arrive" in capsys.readouterr().err
+    assert main(["train", "tpch", *patterns, *quick, *out]) == 2
+    assert "not both" in capsys.readouterr().err
+
+
+def test_some_cases_are_drawn_for_each_generation() -> None:
+    config = replace(CONFIG, cases=1, generations=2, validate_every=9)
+    with Evaluator(Setting((CASE,) * 3, POLICY, "mean")) as evaluator:
+        both = [state.num_decisions for state in train(evaluator, config, begun(POLICY, 0))]
+        all_of_them = replace(config, cases=0)
+        every = [state.num_decisions for state in train(evaluator, all_of_them, begun(POLICY, 0))]
+    assert every[0] == 3 * both[0]
+
+
+def test_a_policy_goes_on_from_another_with_its_encoder_as_it_is(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert main(["train", *OPTIONS, "--out", str(first), "--generations", "1"]) == 0
+    started = ["--start", str(first), "--freeze-encoder", "--out", str(second)]
+    assert main(["train", *OPTIONS, *started, "--generations", "2"]) == 0
+    with np.load(first / "state.npz") as arrays:
+        begin = named(PolicyConfig(rule="fifo"), arrays["best"])
+    with np.load(second / "state.npz") as arrays:
+        end = named(PolicyConfig(rule="fifo"), arrays["mean"].astype(np.float32))
+    changed = {name for name in begin if not np.array_equal(begin[name], end[name])}
+    assert changed
+    assert all(name.startswith(("operator.", "query.")) for name in changed)
+
+
+def test_the_rule_that_is_chosen_is_the_best_of_those_tried() -> None:
+    rule, ratios = best_rule([CASE], "mean")
+    assert ratios[rule] == min(ratios.values()) < 1.0
+    assert any("pipeline=best" in text for text in ratios)
