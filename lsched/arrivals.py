@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+
+import msgspec
 
 from lsched.errors import OptionError
 from sim import Cluster
@@ -19,6 +22,7 @@ from traces import (
 )
 from traces.arrivals import SIZE_SD, TIME_SD
 from traces.estimates import MOST_NOISE
+from traces.generate import generate, read_config
 
 US_PER_S = 1_000_000
 NUM_QUERIES = 200
@@ -26,16 +30,20 @@ MAX_QUERIES = 1_000_000
 REAL = "real"
 NUM_NOISY = 8
 """So many sets of noisy estimates there are; each seed takes one."""
+NUM_KEPT = 24
+"""Generated traces that are kept: making one takes longer than many a run of a part of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """The trace's own arrivals, unless one of ``load``, ``interval_s`` and ``is_batch`` is set.
+    """The trace's own arrivals, unless something else is set.
 
     Attributes:
         load: Poisson arrivals at this offered load (arrival rate × mean work ÷ executors).
         interval_s: Poisson arrivals with this mean gap, seconds.
         is_batch: all queries at time 0.
+        is_redrawn: of a generated trace: other queries of the same tenants, as its configuration
+            makes them with another seed.
         num_queries: queries to draw; of no meaning for a replay.
         scale: multiplies the size of every query drawn.
         size_sd, time_sd: how much queries drawn of one plan differ, see rule R10; 0: not at all.
@@ -48,6 +56,7 @@ class Arrivals:
     load: float | None = None
     interval_s: float | None = None
     is_batch: bool = False
+    is_redrawn: bool = False
     num_queries: int = NUM_QUERIES
     scale: float = 1.0
     size_sd: float = SIZE_SD
@@ -64,9 +73,14 @@ class Arrivals:
             if not is_number and not (value is None and name in ("load", "interval_s")):
                 kind = "a whole number" if name == "num_queries" else "a number"
                 raise OptionError(f"{name} is {value!r}, expected {kind}")
-        given = (self.load is not None, self.interval_s is not None, self.is_batch)
+        given = (
+            self.load is not None,
+            self.interval_s is not None,
+            self.is_batch,
+            self.is_redrawn,
+        )
         if sum(given) > 1:
-            raise OptionError("more than one of load, interval and batch; choose one")
+            raise OptionError("more than one of load, interval, batch and redraw; choose one")
         if self.load is not None and not 0 < self.load <= 100:
             raise OptionError(f"load is {self.load:g}, expected more than 0 and at most 100")
         if self.interval_s is not None and not 0 < self.interval_s <= 1e9:
@@ -96,7 +110,14 @@ class Arrivals:
     @property
     def is_drawn(self) -> bool:
         """Whether each seed draws its own queries."""
-        return self.load is not None or self.interval_s is not None or self.is_batch
+        return (
+            self.load is not None or self.interval_s is not None or self.is_batch or self.is_redrawn
+        )
+
+    @property
+    def has_own_times(self) -> bool:
+        """Whether queries come as in the trace, or as in others like it."""
+        return not self.is_drawn or self.is_redrawn
 
     @property
     def is_replay_of_all(self) -> bool:
@@ -116,6 +137,8 @@ class Arrivals:
             return f"load {self.load:g}"
         if self.interval_s is not None:
             return f"interval {self.interval_s:g} s"
+        if self.is_redrawn:
+            return "redrawn"
         return "batch" if self.is_batch else "replay"
 
     def of(self, trace: Trace, cluster: Cluster, seed: int) -> Trace:
@@ -124,10 +147,12 @@ class Arrivals:
         Raises:
             TraceError: the trace cannot be scaled or split so.
         """
+        if self.is_redrawn:
+            trace = resized(redrawn(trace, seed), self.scale)
         trace = self._with_estimates(trace, seed)
         if self.part is not None:
             trace = part_of(trace, self.part, self.split)
-        if not self.is_drawn:
+        if self.has_own_times:
             return trace
         if self.is_batch:
             return batch_arrivals(
@@ -168,6 +193,8 @@ class Arrivals:
             part |= {"estimates": self.estimates}
         if not self.is_drawn:
             return {"kind": "replay", **part}
+        if self.is_redrawn:
+            return {"kind": "redrawn", "scale": self.scale, **part}
         kind = "batch" if self.is_batch else "poisson"
         return {
             "kind": kind,
@@ -179,6 +206,35 @@ class Arrivals:
             "time_sd": self.time_sd,
             **part,
         }
+
+
+def redrawn(trace: Trace, seed: int) -> Trace:
+    """A trace as another seed of its configuration makes it.
+
+    Raises:
+        OptionError: it was not made by a configuration.
+        TraceError: its configuration is not there.
+    """
+    config = trace.source.get("config")
+    if config is None:
+        raise OptionError(f"trace {trace.name!r} was not generated: it cannot be drawn anew")
+    return _generated(config, seed)
+
+
+@lru_cache(maxsize=NUM_KEPT)
+def _generated(config: str, seed: int) -> Trace:
+    return generate(msgspec.structs.replace(read_config(config), seed=seed), config).load()
+
+
+def resized(trace: Trace, scale: float) -> Trace:
+    """The trace with the size of every query multiplied."""
+    if scale == 1.0:
+        return trace
+    queries = tuple(
+        msgspec.structs.replace(query, size_factor=query.size_factor * scale)
+        for query in trace.queries
+    )
+    return msgspec.structs.replace(trace, queries=queries)
 
 
 def _is_noise(text: str) -> bool:

@@ -85,14 +85,20 @@ def test_nothing_is_compared_on_what_it_was_tuned_on() -> None:
     training = set(part_seeds("training", 1000))
     for case in CASES:
         assert not training & set(case.test_seeds)
-    fleet = BY_NAME["fleet-day-own-warehouse-ample"]
-    cluster, trace = parse_cluster(fleet.cluster), fleet.trace()
-    tuned_on, tested_on = (
-        fleet.arrivals_of(part).of(trace, cluster, 0).queries for part in ("training", "test")
-    )
-    assert tuned_on[-1].arrival_us < tested_on[0].arrival_us
-    shipped = {query.query_id: query.size_factor for query in workload("fleet-day").queries}
-    assert all(query.size_factor == 2 * shipped[query.query_id] for query in tested_on)
+
+
+def test_days_are_others_of_the_same_tenants() -> None:
+    server, warehouse = (BY_NAME[f"fleet-day-{site}-ample"] for site in ("inmemory", "warehouse"))
+    cluster, trace = parse_cluster(server.cluster), server.trace()
+    one, other = (server.arrivals.of(trace, cluster, seed) for seed in server.test_seeds[:2])
+    assert {query.tenant for query in one.queries} == {query.tenant for query in trace.queries}
+    assert one.queries != other.queries
+    twice = warehouse.arrivals.of(trace, cluster, server.test_seeds[0])
+    assert [query.size_factor for query in twice.queries] == [
+        2 * query.size_factor for query in one.queries
+    ]
+    with pytest.raises(OptionError, match="'tpch' was not generated"):
+        server.arrivals.of(workload("tpch"), cluster, 0)
 
 
 def test_queries_of_profiles_are_as_recorded() -> None:
@@ -172,7 +178,7 @@ def test_tuning_finds_what_beats_all_that_it_tried(tiny: SuiteCase) -> None:
         tiny.trace(),
         [found.best, found.fair],
         cluster=tiny.cluster,
-        arrivals=tiny.arrivals_of("training"),
+        arrivals=tiny.arrivals,
         seeds=part_seeds("training", QUICK.final),
         reference=found.fair,
     ).cases

@@ -114,6 +114,17 @@ def test_windows_of_what_is_replayed() -> None:
     assert len(case.run_of(1, 0.25).queries) == 5
 
 
+def test_windows_of_generated_days() -> None:
+    case = Case(traces.load("fleet-small"), CASE.cluster, Arrivals(is_redrawn=True), window=20)
+    drawn = {seed: case.run_of(seed).queries for seed in (1000, 1001, 1008, 9000)}
+    assert all(len(queries) == 20 for queries in drawn.values())
+    plans = {seed: case.run_of(seed).plans for seed in drawn}
+    assert plans[1000] is plans[1008]
+    assert drawn[1000] != drawn[1008]
+    assert plans[1000] is not plans[1001]
+    assert plans[1000] is not plans[9000]
+
+
 def test_objectives() -> None:
     result = sim.simulate(CASE.run_of(0), "fair", cluster=CASE.cluster)
     latencies_s = [query.latency_s for query in result.queries]

@@ -81,6 +81,10 @@ class ArrivalOptions:
     batch: bool = False
     """All queries at time 0, instead of Poisson arrivals."""
 
+    redraw: bool = False
+    """Of a generated trace: each seed draws other queries of the same tenants, as the trace's
+    configuration does with this seed."""
+
     queries: OptionalCount = None
     """Queries to draw, 200 if not given; only where arrivals are drawn. Of a generated fleet: about
     how many in all."""
@@ -121,6 +125,7 @@ class ArrivalOptions:
             load=self.load if load is None else load,
             interval_s=self.interval,
             is_batch=self.batch,
+            is_redrawn=self.redraw,
             num_queries=NUM_QUERIES if self.queries is None else self.queries,
             scale=1.0 if self.scale is None else self.scale,
             size_sd=SIZE_SD if self.size_sd is None else self.size_sd,
@@ -131,8 +136,8 @@ class ArrivalOptions:
         )
         if self.part is None and not arrivals.is_drawn:
             arrivals = dataclasses.replace(arrivals, part=replayed_part)
-        of_drawn = ("queries", "scale", "size_sd", "time_sd")
-        if not arrivals.is_drawn and any(getattr(self, name) is not None for name in of_drawn):
+        of_drawn = ["queries", "size_sd", "time_sd"] + ([] if self.redraw else ["scale"])
+        if arrivals.has_own_times and any(getattr(self, name) is not None for name in of_drawn):
             raise OptionError(
                 "--queries, --scale, --size-sd and --time-sd need --load, --interval or --batch"
             )

@@ -56,7 +56,7 @@ def chosen_cases(
 def _changed(case: SuiteCase, seeds: int | None, queries: int | None) -> SuiteCase:
     if seeds is not None:
         case = dataclasses.replace(case, num_seeds=seeds)
-    if queries is not None and case.arrivals.is_drawn:
+    if queries is not None and not case.arrivals.has_own_times:
         arrivals = dataclasses.replace(case.arrivals, num_queries=queries)
         case = dataclasses.replace(case, arrivals=arrivals)
     return case

@@ -248,7 +248,7 @@ def _places_of_suite(options: Options) -> list[_Place]:
             Case(
                 case.trace(options.data),
                 parse_cluster(case.cluster),
-                replace(case.arrivals_of("training"), estimates=given.estimates),
+                replace(case.arrivals, estimates=given.estimates),
                 options.window,
             ),
             case.workload,

@@ -13,7 +13,10 @@ import numpy as np
 from lsched.arrivals import Arrivals
 from sim import Cluster, Result
 from traces import Trace
+from traces.split import SEEDS
 
+NUM_GENERATED = 8
+"""Of each part, training and validation: each has windows enough."""
 Objective = Literal["mean", "tail", "slowdown"]
 
 
@@ -25,7 +28,8 @@ class Case:
         trace: plans, and queries where they are replayed.
         cluster: what runs them.
         arrivals: how they arrive; what is replayed should be the training part of a trace.
-        window: of what is replayed, so many queries one after another make a run.
+        window: of what is replayed, or generated anew, so many queries one after another make a
+            run.
     """
 
     trace: Trace
@@ -37,17 +41,25 @@ class Case:
         """The queries of a seed.
 
         Args:
-            seed: draws them; of what is replayed, where the window begins.
+            seed: draws them, and says where a window begins. Of generated traces there are as many
+                as ``NUM_GENERATED`` says.
             share: of the queries, from the first.
         """
-        run = self.arrivals.of(self.trace, self.cluster, seed)
+        run = self.arrivals.of(self.trace, self.cluster, self._drawn_by(seed))
         queries = run.queries
-        if not self.arrivals.is_drawn and len(queries) > self.window:
+        if self.arrivals.has_own_times and len(queries) > self.window:
             last = len(queries) - self.window
             first = int(np.random.default_rng(seed).integers(last + 1))
             queries = queries[first : first + self.window]
         count = max(1, math.ceil(share * len(queries)))
         return msgspec.structs.replace(run, queries=queries[:count])
+
+    def _drawn_by(self, seed: int) -> int:
+        """The seed of what a seed's window is of."""
+        if not self.arrivals.is_redrawn:
+            return seed
+        first = next(seeds.start for seeds in SEEDS.values() if seed in seeds)
+        return first + (seed - first) % NUM_GENERATED
 
 
 def cost_of(result: Result, objective: Objective) -> float:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from lsched.arrivals import NUM_QUERIES, Arrivals
 from lsched.errors import OptionError
-from lsched.suite.workloads import DATA, is_available, resized, workload
-from traces import Part, Trace, part_seeds
+from lsched.suite.workloads import DATA, is_available, workload
+from traces import Trace, part_seeds
 from traces.errors import did_you_mean
 
 
@@ -40,8 +40,7 @@ class Row:
     Attributes:
         workload: one of ``lsched.suite.workloads.NAMES``.
         arrivals: an offered load (``0.7``), ``batch`` (all at time 0), a mean gap (``25s``), or
-            ``own``, those of the trace: rules are tuned on its training part and compared on its
-            test part.
+            ``""``: a generated trace is drawn anew.
         sites: clusters.
         num_queries: to draw.
         num_seeds: of a comparison.
@@ -75,7 +74,7 @@ TABLE = (
     Row("tpcds", LOADS, (SERVER, WAREHOUSE)),
     Row("tpch+tpcds", LOADS, (SERVER, WAREHOUSE)),
     Row("ssb", ("0.7",), (SERVER, WAREHOUSE)),
-    Row("fleet-day", ("own",), (FLEET_SERVER, FLEET_WAREHOUSE), num_seeds=5),
+    Row("fleet-day", ("",), (FLEET_SERVER, FLEET_WAREHOUSE)),
     Row("equal", ("0.7",), (PLAIN_SERVER,)),
     Row("different", ("0.7",), (PLAIN_SERVER,)),
     Row("spark", ("25s",), (SPARK_50, SPARK_10), 50, 30, is_varied=False, fair=PUBLISHED_FAIR),
@@ -90,10 +89,8 @@ class SuiteCase:
     Attributes:
         name: ``workload-arrivals-site-memory``; a site without scarce memory has no last word.
         workload: what its queries are.
-        arrivals: how they arrive, where a comparison draws or replays them.
+        arrivals: how they arrive.
         cluster: the text of the cluster.
-        scale: multiplies the size of every query of a trace that is replayed; where queries are
-            drawn, the arrivals do.
         num_seeds: of a comparison.
         fair: the kinds of fair share; the better one in training is the reference.
     """
@@ -102,7 +99,6 @@ class SuiteCase:
     workload: str
     arrivals: Arrivals
     cluster: str
-    scale: float
     num_seeds: int
     fair: tuple[str, ...]
 
@@ -116,16 +112,9 @@ class SuiteCase:
         """Seeds that neither tuning nor training sees."""
         return part_seeds("test", self.num_seeds)
 
-    def arrivals_of(self, part: Part) -> Arrivals:
-        """Arrivals for a part: of a replayed trace that part, else the same for all seeds."""
-        if self.arrivals.is_drawn:
-            return self.arrivals
-        return dataclasses.replace(self.arrivals, part=part)
-
     def trace(self, data: Path = DATA) -> Trace:
         """The workload as a trace, see ``workload``."""
-        trace = workload(self.workload, data)
-        return trace if self.arrivals.is_drawn else resized(trace, self.scale)
+        return workload(self.workload, data)
 
     def is_available(self, data: Path = DATA) -> bool:
         """Whether its data are there."""
@@ -170,15 +159,14 @@ def _case(row: Row, arrivals: str, site: Site, memory: str) -> SuiteCase:
         workload=row.workload,
         arrivals=_arrivals(row, arrivals, site.scale),
         cluster=f"{site.cluster}{joint}memory_bytes={budget}",
-        scale=site.scale,
         num_seeds=row.num_seeds,
         fair=row.fair,
     )
 
 
 def _arrivals(row: Row, text: str, scale: float) -> Arrivals:
-    if text == "own":
-        return Arrivals(part="test")
+    if not text:
+        return Arrivals(is_redrawn=True, scale=scale)
     drawn = Arrivals(is_batch=True, num_queries=row.num_queries, scale=scale)
     if not row.is_varied:
         drawn = dataclasses.replace(drawn, size_sd=0.0, time_sd=0.0)

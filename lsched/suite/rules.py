@@ -37,8 +37,8 @@ COARSE: Mapping[str, tuple[Grid, ...]] = {
     "stride": ({"quantum_us": (200_000,)},),
 }
 """What is tried first; with scarce memory, each also with ``memory=gate``."""
-NOT_REPLAYED = "stride"
-"""It is asked once for each quantum, which takes hours where a day is replayed."""
+NOT_FOR_DAYS = "stride"
+"""It is asked once for each quantum, which takes hours for a day."""
 RESERVE: Grid = {"reserve": (0.04, 0.08, 0.15, 0.3), "short": (0.4, 0.6, 0.8, 0.9)}
 """What is tried of ``reserve``, on top of the best of ``srpt``, which it is with a reserve of 0."""
 
@@ -103,7 +103,7 @@ def coarse(case: SuiteCase) -> list[str]:
     return [
         text
         for rule, grids in COARSE.items()
-        if case.arrivals.is_drawn or rule != NOT_REPLAYED
+        if rule != NOT_FOR_DAYS or not case.arrivals.has_own_times
         for grid in grids
         for text in grid_specs(rule, _gated(grid, case))
     ]

@@ -113,7 +113,7 @@ def run_case(
             case.trace(data),
             missing,
             cluster=case.cluster,
-            arrivals=case.arrivals_of("test"),
+            arrivals=case.arrivals,
             seeds=case.test_seeds,
             reference=missing[0],
             workers=workers,
@@ -143,8 +143,7 @@ def _setting(case: SuiteCase) -> dict[str, object]:
     return {
         "version": VERSION,
         "workload": case.workload,
-        "scale": case.scale,
-        "arrivals": case.arrivals_of("test").config(),
+        "arrivals": case.arrivals.config(),
         "cluster": dataclasses.asdict(parse_cluster(case.cluster)),
         "seeds": case.test_seeds,
     }

@@ -63,14 +63,14 @@ class Effort:
 THOROUGH = Effort()
 SHORT_RUNS = Effort(sift=4, second=12, refine=20, final=60)
 """For cases of few queries, whose means vary more from seed to seed."""
-REPLAY = Effort(sift=1, second=1, refine=1, final=3, refined=2)
-"""For a trace that is replayed: seeds are only the luck of work orders."""
+WHOLE_DAYS = Effort(sift=1, second=1, refine=1, final=4, refined=2)
+"""For generated days, which have thousands of queries each."""
 
 
 def effort_of(case: SuiteCase) -> Effort:
     """How much effort a case takes."""
-    if not case.arrivals.is_drawn:
-        return REPLAY
+    if case.arrivals.has_own_times:
+        return WHOLE_DAYS
     return SHORT_RUNS if case.arrivals.num_queries < 100 else THOROUGH
 
 
@@ -133,7 +133,7 @@ class Scorer:
 
     def _trace(self, seed: int) -> Trace:
         if seed not in self._traces:
-            arrivals = self.case.arrivals_of("training")
+            arrivals = self.case.arrivals
             self._traces[seed] = arrivals.of(self._base, self._cluster, seed)
         return self._traces[seed]
 

@@ -98,8 +98,8 @@ def caption(document: Document) -> str:
 
 
 def _arrivals_text(arrivals: Mapping[str, object]) -> str:
-    if arrivals["kind"] == "replay":
-        return f"{arrivals['part']} part"
+    if arrivals["kind"] == "redrawn":
+        return "a day of each seed"
     if arrivals.get("load") is not None:
         return f"load {arrivals['load']:g}"
     if arrivals.get("interval_s") is not None:

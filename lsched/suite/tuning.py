@@ -83,8 +83,7 @@ class KeptScores:
     def __init__(self, case: SuiteCase, path: Path) -> None:
         setting = {
             "workload": case.workload,
-            "scale": case.scale,
-            "arrivals": case.arrivals_of("training").config(),
+            "arrivals": case.arrivals.config(),
             "cluster": dataclasses.asdict(parse_cluster(case.cluster)),
         }
         self._setting = json.loads(json.dumps(setting))

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-import msgspec
-
 from lsched.errors import OptionError
 from lsched.suite.efficiency import different_templates, equal_templates
 from traces import Plan, Query, Trace, load
@@ -66,12 +64,3 @@ def plans_only(name: str, plans: Sequence[Plan]) -> Trace:
     """A trace that queries are drawn from; its own is one query of its first plan."""
     query = Query(query_id=0, plan=plans[0].name, arrival_us=0)
     return Trace(name=name, plans=tuple(plans), queries=(query,))
-
-
-def resized(trace: Trace, scale: float) -> Trace:
-    """The trace with the size of every query multiplied."""
-    queries = tuple(
-        msgspec.structs.replace(query, size_factor=query.size_factor * scale)
-        for query in trace.queries
-    )
-    return msgspec.structs.replace(trace, queries=queries)
