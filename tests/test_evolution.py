@@ -50,12 +50,13 @@ def test_a_generation_stands_around_the_mean() -> None:
     assert np.array_equal(noise, noise_of(state, np.array([1.0, 3.0]), 5, 7))
 
 
-def test_only_the_order_of_costs_counts() -> None:
+def test_only_signs_and_order_of_differences_count() -> None:
     state, spread = EvolutionState.at(np.zeros(3)), np.ones(3)
     noise = noise_of(state, spread, 4, 0)
-    costs = np.arange(8.0)[::-1]
+    costs = np.array([4.0, 0.0, 3.0, 9.0, 5.0, 2.0, 0.0, 1.0])
+    farther = np.array([4.0, 0.0, 3.0, 99.0, 6.0, 3.0, -1.0, 1.0])
     first = evolved(state, noise, spread, costs, CONFIG)
-    second = evolved(state, noise, spread, np.exp(costs), CONFIG)
+    second = evolved(state, noise, spread, farther, CONFIG)
     assert np.array_equal(first.mean, second.mean)
 
 

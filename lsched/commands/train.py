@@ -44,7 +44,15 @@ from lsched.learn.directory import (
 from lsched.learn.evaluate import Evaluator, Setting
 from lsched.learn.evolution import EvolutionConfig
 from lsched.learn.inference.maps import flattened
-from lsched.learn.training import TrainingConfig, TrainingState, begun, is_over, train
+from lsched.learn.scaling import moments_of, standardised
+from lsched.learn.training import (
+    TrainingConfig,
+    TrainingState,
+    begun,
+    first_weights,
+    is_over,
+    train,
+)
 from lsched.learn.workload import Case
 from lsched.runner import num_cores
 from lsched.specs import parse_cluster
@@ -124,16 +132,16 @@ class Options:
     validation_seeds: Count = 24
     """Runs of a validation, of each case."""
 
-    pairs: Count = 16
+    pairs: Count = 64
     """Policies of a generation, in pairs."""
 
-    seeds: Count = 4
+    seeds: Count = 1
     """Runs of each policy and case in a generation."""
 
     cases_per_generation: OptionalCount = None
     """Cases drawn for each generation; all if not given."""
 
-    sigma: Number = 0.015
+    sigma: Number = 0.06
     """Size of the noise in the weights."""
 
     seed: WholeNumber = 0
@@ -176,9 +184,13 @@ def run(options: Options) -> None:
         seed=options.seed,
     )
     description = _description(places, policy, config, options)
-    first = begun(policy, config.seed, weights)
     if options.resume:
         first = read_state(options.out, description)
+    else:
+        if weights is None:
+            weights, _ = first_weights(policy, config.seed)
+            weights = standardised(policy, weights, moments_of(cases, policy))
+        first = begun(policy, config.seed, weights)
     state = first
     setting = Setting(tuple(cases), policy, options.objective)
     command = "lsched " + shlex.join(sys.argv[1:])

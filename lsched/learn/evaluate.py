@@ -51,9 +51,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Task:
+    """Runs of one case: ``seeds`` by policy; of the rule where there are no weights."""
+
     case: int
     weights: np.ndarray | None
-    seeds: tuple[int, ...]
+    seeds: np.ndarray
     share: float
 
 
@@ -88,25 +90,29 @@ class Evaluator:
             self._pool.shutdown(wait=error is None, cancel_futures=True)
 
     def of_policies(
-        self, weights: np.ndarray, seeds: Sequence[int], cases: Sequence[int], share: float = 1.0
+        self, weights: np.ndarray, seeds: np.ndarray, cases: Sequence[int], share: float = 1.0
     ) -> list[Outcome]:
         """Costs of policies on each of some cases, by their places in the setting.
 
         Shapes:
             weights: (policies, weights), float32, see ``maps.flattened``.
+            seeds: (policies, seeds of each).
         """
         num_parts = self._num_parts(len(cases))
         if len(weights) == 1:  # a validation
             tasks = [
-                _Task(case, weights, tuple(map(int, part)), share)
+                _Task(case, weights, part, share)
                 for case in cases
-                for part in np.array_split(np.array(seeds), min(num_parts, len(seeds)))
+                for part in np.array_split(seeds, min(num_parts, seeds.shape[1]), axis=1)
             ]
             return self._joined(tasks, cases, 1)
+        num_parts = min(num_parts, len(weights))
         tasks = [
-            _Task(case, part, tuple(seeds), share)
+            _Task(case, part, own, share)
             for case in cases
-            for part in np.array_split(weights, min(num_parts, len(weights)))
+            for part, own in zip(
+                np.array_split(weights, num_parts), np.array_split(seeds, num_parts), strict=True
+            )
         ]
         return self._joined(tasks, cases, 0)
 
@@ -115,9 +121,9 @@ class Evaluator:
         cases = range(len(self.setting.cases))
         num_parts = self._num_parts(len(cases))
         tasks = [
-            _Task(case, None, tuple(map(int, part)), 1.0)
+            _Task(case, None, part, 1.0)
             for case in cases
-            for part in np.array_split(np.array(seeds), min(num_parts, len(seeds)))
+            for part in np.array_split(np.array([seeds]), min(num_parts, len(seeds)), axis=1)
         ]
         return self._joined(tasks, cases, 1)
 
@@ -159,16 +165,14 @@ def _begin(setting: Setting) -> None:
 def _run(task: _Task) -> Outcome:
     assert _setting is not None
     case = _setting.cases[task.case]
-    runs: list[Trace] = [case.run_of(seed, task.share) for seed in task.seeds]
-    if task.weights is None:
-        results = simulate_many(runs, _setting.policy.rule, cluster=case.cluster, seeds=task.seeds)
-        num_policies = 1
-    else:
-        num_policies = len(task.weights)
-        members = np.repeat(np.arange(num_policies), len(runs))
-        decider = Decider(_setting.policy, task.weights, members)
-        seeds = task.seeds * num_policies
-        results = simulate_many(runs * num_policies, decider, cluster=case.cluster, seeds=seeds)
+    seeds: list[int] = task.seeds.ravel().tolist()
+    drawn = {seed: case.run_of(seed, task.share) for seed in set(seeds)}
+    runs: list[Trace] = [drawn[seed] for seed in seeds]
+    scheduler: str | Decider = _setting.policy.rule
+    if task.weights is not None:
+        members = np.repeat(np.arange(len(task.weights)), task.seeds.shape[1])
+        scheduler = Decider(_setting.policy, task.weights, members)
+    results = simulate_many(runs, scheduler, cluster=case.cluster, seeds=seeds)
     costs = np.array([cost_of(result, _setting.objective) for result in results])
     num_decisions = sum(result.num_schedules for result in results)
-    return Outcome(costs.reshape(num_policies, -1), num_decisions)
+    return Outcome(costs.reshape(task.seeds.shape), num_decisions)

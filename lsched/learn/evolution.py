@@ -5,8 +5,9 @@ action is undone at the next event. Whole runs are compared, on the same arrival
 decision has to be told from another's noise.
 
 Source: Salimans et al., "Evolution strategies as a scalable alternative to reinforcement learning",
-2017: antithetic noise, ranks in place of scores. We deviate: noise is in proportion to 1 ÷ √inputs
-of a layer, and the step has the length that Adam's would have on average.
+2017: antithetic noise, ranks in place of scores. We deviate: what is ranked are the differences of
+pairs, as each pair has its own arrivals; noise is in proportion to 1 ÷ √inputs of a layer; and the
+step has the length that Adam's would have on average.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ class EvolutionConfig:
         step: how far a generation moves the mean, in units of the noise.
     """
 
-    pairs: int = 16
-    sigma: float = 0.015
+    pairs: int = 64
+    sigma: float = 0.06
     step: float = 0.3
 
 
@@ -99,7 +100,8 @@ def evolved(
         state: before.
         noise: of the generation, see ``noise_of``.
         spread: likewise.
-        costs: of each of ``population``, less is better; only their order counts.
+        costs: of each of ``population``, less is better. The two policies of a pair are compared
+            with each other alone; of the differences the signs and the order count.
         config: how far to go.
 
     Shapes:
@@ -110,11 +112,12 @@ def evolved(
     """
     if not np.all(np.isfinite(costs)):
         raise FloatingPointError("a cost is not a finite number")
-    count = len(costs)
-    worth = 0.5 - np.argsort(np.argsort(costs, kind="stable"), kind="stable") / (count - 1)
-    pairs = count // 2
+    pairs = len(costs) // 2
+    gains = costs[pairs:] - costs[:pairs]
+    order = np.argsort(np.argsort(np.abs(gains), kind="stable"), kind="stable")
+    worth = np.sign(gains) * (order + 1) / pairs
     unit = np.divide(noise, spread, out=np.zeros_like(noise), where=spread > 0)
-    gradient = (worth[:pairs] - worth[pairs:]) @ unit / pairs
+    gradient = worth @ unit / pairs
     is_free = spread > 0
     generation = state.generation + 1
     momentum = MOMENTUM * state.momentum + (1.0 - MOMENTUM) * gradient

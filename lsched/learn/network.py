@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import leaky_relu
 
 from lsched.learn.config import (
     NUM_OPERATOR_OUTPUTS,
@@ -48,7 +49,23 @@ def head(num_inputs: int, width: int, num_outputs: int) -> nn.Sequential:
     last = nn.Linear(width, num_outputs)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
-    return nn.Sequential(nn.Linear(num_inputs, width), nn.LeakyReLU(SLOPE), last)
+    return nn.Sequential(nn.Linear(num_inputs, width), BoundedLeakyReLU(), last)
+
+
+class BoundedLeakyReLU(nn.Module):
+    """LeakyReLU, then x ÷ √(1 + mean of x²) over the row: sums over large plans stay moderate.
+
+    Shapes:
+        x: ``[..., D]``, returned likewise.
+
+    Source: without the 1 it is Zhang, Sennrich, "Root mean square layer normalization", 2019,
+        equation 4; with it, small inputs stay as they are.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The activation of each row."""
+        x = leaky_relu(x, SLOPE)
+        return x * torch.rsqrt(1.0 + x.square().mean(dim=-1, keepdim=True))
 
 
 class Network(nn.Module):

@@ -28,10 +28,10 @@ from traces.split import SEEDS
 HEADS = ("operator.2", "query.2")
 """Maps that begin at 0, so that a new policy decides as its rule does."""
 BIAS_SPREAD = 0.3
+ENCODER_SPREAD = 0.2
+"""How large noise in the encoder is, in terms of noise in the heads: what heads have learned to use
+should not change faster than they do."""
 GAIN = 1.4
-MOST_WORSE = 0.3
-"""By how much a run may be worse than the median of its seed, in logarithms, before it no longer
-matters by how much: one bad run must not outweigh all others."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class TrainingConfig:
 
     Attributes:
         evolution: of a generation.
-        seeds: runs of each policy and case in a generation.
+        seeds: runs of each policy and case in a generation; both policies of a pair have the same,
+            other pairs have others.
         cases: so many cases are drawn for each generation; 0: all.
         is_encoder_frozen: whether only the heads are trained.
         generations: at most.
@@ -53,7 +54,7 @@ class TrainingConfig:
     """
 
     evolution: EvolutionConfig = field(default_factory=EvolutionConfig)
-    seeds: int = 4
+    seeds: int = 1
     cases: int = 0
     is_encoder_frozen: bool = False
     generations: int = 400
@@ -126,7 +127,8 @@ def first_weights(config: PolicyConfig, seed: int) -> tuple[np.ndarray, np.ndarr
         size = inputs**-0.5
         scale = 0.0 if name in HEADS else GAIN * size
         weights += [generator.normal(0.0, 1.0, outputs * inputs) * scale, np.zeros(outputs)]
-        spread += [np.full(outputs * inputs, size), np.full(outputs, BIAS_SPREAD)]
+        part = ENCODER_SPREAD if name.startswith("encoder.") else 1.0
+        spread += [np.full(outputs * inputs, part * size), np.full(outputs, part * BIAS_SPREAD)]
     return np.concatenate(weights), np.concatenate(spread)
 
 
@@ -192,7 +194,8 @@ def _next(
     """After one more generation."""
     evolution = state.evolution
     generator = np.random.default_rng([config.seed, evolution.generation, 1])
-    chosen = generator.choice(SEEDS["training"], config.seeds, replace=False)
+    pairs = config.evolution.pairs
+    chosen = generator.choice(SEEDS["training"], (pairs, config.seeds), replace=False)
     share = min(1.0, 0.25 + 0.75 * evolution.generation / max(config.growth, 1))
     noise = noise_of(evolution, spread, config.evolution.pairs, config.seed)
     weights = population(evolution, noise, config.evolution.sigma)
@@ -200,8 +203,9 @@ def _next(
     cases = list(range(num_cases))
     if 0 < config.cases < num_cases:
         cases = sorted(generator.choice(num_cases, config.cases, replace=False).tolist())
-    outcomes = evaluator.of_policies(weights, chosen.tolist(), cases, share)
-    costs = np.mean([_compared(outcome.costs) for outcome in outcomes], axis=0)
+    seeds = np.concatenate([chosen, chosen])
+    outcomes = evaluator.of_policies(weights, seeds, cases, share)
+    costs = np.mean([np.log(outcome.costs).mean(axis=1) for outcome in outcomes], axis=0)
     after = evolved(evolution, noise, spread, costs, config.evolution)
     if not np.all(np.isfinite(after.mean)):
         raise FloatingPointError("a weight is not a finite number")
@@ -209,19 +213,12 @@ def _next(
     return replace(state, evolution=after, num_decisions=num_decisions)
 
 
-def _compared(costs: np.ndarray) -> np.ndarray:
-    """How much worse policies are than the median of each seed, on average."""
-    logs = np.log(costs)
-    worse = np.clip(logs - np.median(logs, axis=0), -MOST_WORSE, MOST_WORSE)
-    return np.asarray(worse.mean(axis=1))
-
-
 def _validated(
     evaluator: Evaluator, state: TrainingState, seeds: range, usual: list[np.ndarray]
 ) -> TrainingState:
     """With one more validation of the mean."""
     weights = state.evolution.mean.astype(np.float32)
-    outcomes = evaluator.of_policies(weights[None], seeds, range(len(usual)))
+    outcomes = evaluator.of_policies(weights[None], np.array([seeds]), range(len(usual)))
     ratios = tuple(
         mean_ratio(outcome.costs[0].tolist(), own.tolist())
         for outcome, own in zip(outcomes, usual, strict=True)

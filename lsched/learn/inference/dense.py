@@ -72,6 +72,20 @@ def make_leaky(x: np.ndarray, begin: int, end: int) -> None:
             y[row] = max(y[row], SLOPE * y[row])
 
 
+@compiled
+def make_bounded(x: np.ndarray, end: int) -> None:
+    """LeakyReLU and a bound, see ``network.BoundedLeakyReLU``, of rows up to an end, in place."""
+    make_leaky(x, 0, end)
+    one, size = np.float32(1.0), np.float32(len(x))
+    for row in range(end):
+        square = np.float32(0.0)
+        for at in range(len(x)):
+            square += x[at, row] * x[at, row]
+        scale = one / np.sqrt(one + square / size)
+        for at in range(len(x)):
+            x[at, row] *= scale
+
+
 @compiled_allocating
 def linear(policy: Table, which: int, x: np.ndarray) -> np.ndarray:
     """A map of all rows.

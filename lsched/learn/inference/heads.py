@@ -8,7 +8,7 @@ from lsched.learn.config import NUM_OPERATOR_OUTPUTS
 from lsched.learn.inference.dense import (
     add_product,
     linear,
-    make_leaky,
+    make_bounded,
     set_biases,
 )
 from lsched.learn.inference.encode import Embeddings
@@ -42,7 +42,7 @@ def correct(
     set_biases(policy, QUERY, hidden, 0, num_queries)
     add_product(policy, QUERY, 0, embedded.queries, hidden, 0, num_queries)
     add_product(policy, QUERY, width, whole, hidden, 0, num_queries)
-    make_leaky(hidden, 0, num_queries)
+    make_bounded(hidden, num_queries)
     queries[:] = linear(policy, QUERY + 1, hidden)
     # What the operators of a query share is worked out once.
     set_biases(policy, OPERATOR, hidden, 0, num_queries)
@@ -53,7 +53,7 @@ def correct(
         for column in range(num_operators):
             own[at, column] = hidden[at, seen.query_of[column]]
     add_product(policy, OPERATOR, 0, embedded.operators, own, 0, num_operators)
-    make_leaky(own, 0, num_operators)
+    make_bounded(own, num_operators)
     operators[:] = linear(policy, OPERATOR + 1, own)
     _mask(policy, operators, 0)
     _mask(policy, queries, NUM_OPERATOR_OUTPUTS)

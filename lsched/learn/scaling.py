@@ -1,0 +1,73 @@
+"""First weights that see all features alike, whatever their size and spread on a workload."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lsched.learn.config import NO_RULE, PolicyConfig
+from lsched.learn.features import TABLES
+from lsched.learn.observation import observe
+from lsched.learn.shapes import linear_maps
+from lsched.learn.workload import Case
+from sim import Simulations, make_scheduler
+from traces.split import SEEDS
+
+Moments = Mapping[str, tuple[np.ndarray, np.ndarray]]
+"""Mean and standard deviation of each feature, by group: operators, queries, simulations."""
+LEAST_SD = 0.05
+"""Of a feature that hardly ever changes: it must not be blown up."""
+EVERY, MOST_EVENTS = 7, 4000
+"""Which scheduling events of a run are looked at, and after how many it is left."""
+
+
+def moments_of(cases: Sequence[Case], policy: PolicyConfig) -> Moments:
+    """How features are distributed while the policy's rule decides, in a run of each case.
+
+    Shapes:
+        of a group of F features: (F,) and (F,).
+    """
+    rule = make_scheduler("fair" if policy.rule == NO_RULE else policy.rule)
+    seen: dict[str, list[np.ndarray]] = {group: [] for group in TABLES}
+    seed = SEEDS["training"][0]
+    for case in cases:
+        batch, event = Simulations(case.run_of(seed), case.cluster, [seed]), 0
+        while event < MOST_EVENTS and (view := batch.next_events()) is not None:
+            if event % EVERY == 0:
+                observation = observe(view, policy.observed)
+                for group in TABLES:
+                    seen[group].append(getattr(observation, group))
+            batch.apply(view.advice(rule))
+            event += 1
+    found = {group: np.concatenate(rows).astype(np.float64) for group, rows in seen.items()}
+    return {
+        group: (rows.mean(axis=0), np.maximum(rows.std(axis=0), LEAST_SD))
+        for group, rows in found.items()
+    }
+
+
+def standardised(config: PolicyConfig, weights: np.ndarray, moments: Moments) -> np.ndarray:
+    """Weights that do to features what the given ones do to (feature − mean) ÷ deviation.
+
+    Shapes:
+        weights: (weights,), as ``maps.flattened`` orders them; returned likewise.
+    """
+    reads = {
+        "encoder.prep.0": ("operators", 0),
+        "encoder.sweep.prep.0": ("operators", 0),
+        "encoder.summaries.query.f": ("operators", config.width),
+        "encoder.summaries.query.prep.0": ("queries", 0),
+        "encoder.summaries.simulation.prep.0": ("simulations", 0),
+    }
+    result, at = np.array(weights, np.float64), 0
+    for name, (outputs, inputs) in linear_maps(config).items():
+        end = at + outputs * inputs
+        if name in reads:
+            group, first = reads[name]
+            mean, deviation = moments[group]
+            of_features = result[at:end].reshape(inputs, outputs)[first:]
+            of_features /= deviation[:, None]
+            result[end : end + outputs] -= mean @ of_features
+        at = end + outputs
+    return result
