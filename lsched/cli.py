@@ -24,6 +24,7 @@ COMMANDS = {
     "simulate": "run one scheduler once; Gantt chart and event log",
     "tune": "find the best parameters of a scheduler",
     "train": "train a policy on a workload",
+    "curves": "plot learning curves of trainings",
     "suite": "compare policies with the best rules on a fixed list of cases",
     "generate": "make a trace: of tenants as described, of a fleet, or of drawn arrivals",
     "capture": "record a trace from a database engine",

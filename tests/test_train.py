@@ -19,11 +19,13 @@ from lsched.cli import main
 from lsched.learn.base_rules import best_rule, candidates
 from lsched.learn.checkpoint import load
 from lsched.learn.config import PolicyConfig
+from lsched.learn.directory import Description, read_validations, write_state
 from lsched.learn.evaluate import Evaluator, Setting
 from lsched.learn.evolution import EvolutionConfig
 from lsched.learn.shapes import named
 from lsched.learn.training import TrainingConfig, TrainingState, begun, train
 from lsched.learn.workload import Case, cost_of, mean_ratio
+from lsched.plots.learning import learning_curves
 
 CASE = Case(
     traces.load("tpch"),
@@ -195,3 +197,23 @@ def test_the_rule_that_is_chosen_is_the_best_of_those_tried() -> None:
     rule, ratios = best_rule([CASE], "mean")
     assert ratios[rule] == min(ratios.values()) < 1.0
     assert any("pipeline=best" in text for text in ratios)
+
+
+def test_learning_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = trained(begun(POLICY, 0), 4)
+    description = Description(POLICY, ["tpch"], ["c"], ["a"], {})
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        write_state(tmp_path / name, state, description)
+    assert read_validations(tmp_path / "one") == state.validations
+    figure = learning_curves({"one": state.validations, "two": state.validations[:1]})
+    lines = figure.axes[0].get_lines()[1:]
+    assert [len(line.get_xdata()) for line in lines] == [3, 2]
+    assert lines[0].get_ydata()[0] == 1.0
+    image = tmp_path / "curves.png"
+    directories = [str(tmp_path / name) for name in ("one", "two")]
+    assert main(["curves", *directories, "--out", str(image)]) == 0
+    assert image.stat().st_size > 5000
+    capsys.readouterr()
+    assert main(["curves", str(tmp_path), "--out", str(image)]) == 2
+    assert "no training" in capsys.readouterr().err

@@ -88,19 +88,41 @@ def read_state(directory: Path, description: Description) -> TrainingState:
                 f"{directory} is of a training with {name} {was}, not {now}; give the same options "
                 "to go on with it, or another --out"
             )
+    arrays = _arrays_in(directory)
+    try:
+        return _state_in(arrays, description)
+    except (ValueError, KeyError, msgspec.MsgspecError) as error:
+        raise _damaged(directory / STATE_FILE, error) from None
+
+
+def read_validations(directory: Path) -> tuple[Validation, ...]:
+    """All validations of a training so far.
+
+    Raises:
+        CheckpointError: there is no training, or its state is damaged.
+    """
+    try:
+        return _validations_in(_arrays_in(directory))
+    except (ValueError, KeyError, msgspec.MsgspecError) as error:
+        raise _damaged(directory / STATE_FILE, error) from None
+
+
+def _arrays_in(directory: Path) -> dict[str, np.ndarray]:
     file = directory / STATE_FILE
     try:
         with np.load(io.BytesIO(_read(file)), allow_pickle=False) as arrays:
-            return _state_in({name: arrays[name] for name in arrays.files}, description)
-    except (
-        ValueError,
-        KeyError,
-        EOFError,
-        OSError,
-        zipfile.BadZipFile,
-        msgspec.MsgspecError,
-    ) as error:
-        raise CheckpointError(f"{file}: not the state of a training: {error}") from None
+            return {name: arrays[name] for name in arrays.files}
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise _damaged(file, error) from None
+
+
+def _damaged(file: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(f"{file}: not the state of a training: {error}")
+
+
+def _validations_in(arrays: dict[str, np.ndarray]) -> tuple[Validation, ...]:
+    encoded = arrays["validations"].astype(np.uint8).tobytes()
+    return tuple(msgspec.json.decode(encoded, type=list[Validation]))
 
 
 def _state_in(arrays: dict[str, np.ndarray], description: Description) -> TrainingState:
@@ -109,9 +131,6 @@ def _state_in(arrays: dict[str, np.ndarray], description: Description) -> Traini
         if arrays[name].shape != (size,) or not np.all(np.isfinite(arrays[name])):
             raise ValueError(f"{name} is not {size} finite numbers")
     squares, generation, num_decisions, elapsed_s = arrays["numbers"].tolist()
-    validations = msgspec.json.decode(
-        arrays["validations"].astype(np.uint8).tobytes(), type=list[Validation]
-    )
     return TrainingState(
         EvolutionState(
             arrays["mean"].astype(np.float64),
@@ -120,7 +139,7 @@ def _state_in(arrays: dict[str, np.ndarray], description: Description) -> Traini
             int(generation),
         ),
         arrays["best"].astype(np.float32),
-        tuple(validations),
+        _validations_in(arrays),
         int(num_decisions),
         float(elapsed_s),
     )

@@ -1,0 +1,30 @@
+"""Learning curves: how a policy compares with its rule while it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.figure import Figure
+
+from lsched.learn.training import Validation
+from lsched.plots.style import LIMIT, line_style, marker, new_figure
+
+
+def learning_curves(trainings: Mapping[str, Sequence[Validation]]) -> Figure:
+    """Cost in validation ÷ that of the rule, against minutes of training; one line for each.
+
+    Args:
+        trainings: their validations, by label.
+    """
+    figure, axes = new_figure()
+    axes.axhline(1.0, **LIMIT)
+    for index, (label, validations) in enumerate(trainings.items()):
+        minutes = [0.0, *(each.elapsed_s / 60.0 for each in validations)]
+        ratios = [1.0, *(each.ratio for each in validations)]
+        style = line_style(index) | {"marker": marker(index), "markersize": 4}
+        axes.plot(minutes, ratios, label=label, **style)
+    axes.set_xlabel("minutes of training")
+    axes.set_ylabel("cost ÷ cost of the rule, on validation seeds (less is better)")
+    axes.set_xlim(left=0.0)
+    axes.legend(frameon=False, fontsize="small")
+    return figure
