@@ -31,7 +31,8 @@ class Corrections:
 
     Attributes:
         operators: of each operator: the logarithm of what multiplies its urgency among its query's
-            (root); wait if more than 1; of each pipeline degree, how much it is preferred.
+            (root) and, with ``priced``, its price of executors (wait); it waits if that is more
+            than 0.3; of each pipeline degree, how much it is preferred.
         queries: of each query: logarithms of what multiplies its size where queries are put in
             order (root), and of its parallelism; how many moves longer its idle executors are held;
             logarithm of what multiplies the memory that it is thought to need (admission).

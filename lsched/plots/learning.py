@@ -24,7 +24,7 @@ def learning_curves(trainings: Mapping[str, Sequence[Validation]]) -> Figure:
         style = line_style(index) | {"marker": marker(index), "markersize": 4}
         axes.plot(minutes, ratios, label=label, **style)
     axes.set_xlabel("minutes of training")
-    axes.set_ylabel("cost ÷ cost of the rule, on validation seeds (less is better)")
+    axes.set_ylabel("cost ÷ the rule's, in validation (less is better)")
     axes.set_xlim(left=0.0)
     axes.legend(frameon=False, fontsize="small")
     return figure

@@ -37,9 +37,9 @@ ORDER_OF_QUERIES, PARALLELISM, HOLD, ADMISSION = range(4)
 """Likewise, of queries."""
 MOST = 8.0
 """The largest logarithm of a factor: nothing overflows."""
-WAITS = 1.0
-"""An operator waits if its correction is larger."""
-OWN_DEGREE = 1.0
+WAITS = 0.3
+"""An operator waits if its correction is larger: no farther than training's noise can reach."""
+OWN_DEGREE = 0.3
 """How much the rule's own degree is preferred."""
 _fair_limit, _part_of = compiled(common.fair_limit), compiled(common.part_of)
 
@@ -190,7 +190,7 @@ def put_by_price(
                 view.operators_num_executors[row] if is_sticky else 0,
                 supply.local[query],
                 min(room + supply.kept[query], most - limit),
-                price,
+                price * factor(operators[WAIT, column]),
                 place.move_delay_us[0],
             )
             if count:
