@@ -188,6 +188,17 @@ def test_tuning_finds_what_beats_all_that_it_tried(tiny: SuiteCase) -> None:
     assert tuned.by_rule[found.best] == pytest.approx(ratio, abs=1e-4)
 
 
+def test_rules_that_come_with_the_package() -> None:
+    tuned = read_tuned()
+    assert len(tuned) >= 20
+    for name, found in tuned.items():
+        assert found.fair in BY_NAME[name].fair
+        for text in (found.fair, found.on_estimates, found.best, *found.by_rule):
+            make_scheduler(text)
+        assert is_on_estimates(found.on_estimates)
+        assert found.by_rule[found.best] <= found.by_rule[found.on_estimates]
+
+
 def test_what_is_tuned_is_not_tuned_again(
     tiny: SuiteCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
