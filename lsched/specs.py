@@ -200,6 +200,12 @@ def grid_specs(scheduler: str, grid: Mapping[str, Sequence[object]]) -> tuple[st
     )
 
 
+def text_of(rule: str, parameters: Mapping[str, str]) -> str:
+    """A scheduler's text; the opposite of ``sim.registry.split_text``."""
+    joined = "+".join(f"{key}={value}" for key, value in parameters.items())
+    return f"{rule}:{joined}" if joined else rule
+
+
 def _grid_value(value: object) -> str:
     return "none" if value is None else str(value)
 

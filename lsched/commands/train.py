@@ -37,6 +37,7 @@ from lsched.learn.config import HEADS, Encoder, Head, Observed, PolicyConfig
 from lsched.learn.directory import (
     STATE_FILE,
     Description,
+    read_description,
     read_state,
     write_policy,
     write_state,
@@ -188,7 +189,7 @@ def run(options: Options) -> None:
         first = read_state(options.out, description)
     else:
         if weights is None:
-            weights, _ = first_weights(policy, config.seed)
+            weights = first_weights(policy, config.seed)
             weights = standardised(policy, weights, moments_of(cases, policy))
         first = begun(policy, config.seed, weights)
     state = first
@@ -215,7 +216,10 @@ def _first_policy(options: Options, cases: list[Case]) -> tuple[PolicyConfig, np
         return found.card.policy, flattened(found.card.policy, found.weights)
     rule = options.rule
     if rule == "auto":
-        rule = _remembered_rule(options) if options.resume else _chosen_rule(cases, options)
+        if options.resume:
+            rule = read_description(options.out).policy.rule
+        else:
+            rule = _chosen(cases, options)
     parts = PolicyConfig(rule, options.encoder, options.width, options.observed, options.heads)
     return parts, None
 
@@ -289,8 +293,9 @@ def _description(
 
 
 def _text_of(arrivals: Arrivals) -> str:
-    if not arrivals.is_drawn:
-        return arrivals.label
+    if arrivals.has_own_times:
+        scale = f", scale {arrivals.scale:g}" if arrivals.is_redrawn else ""
+        return arrivals.label + scale
     return f"{arrivals.label}, scale {arrivals.scale:g}, {arrivals.num_queries} queries"
 
 
@@ -298,24 +303,11 @@ def _seeds_of(config: TrainingConfig) -> str:
     return f"drawn from the training seeds by seed {config.seed}"
 
 
-def _chosen_rule(cases: list[Case], options: Options) -> str:
+def _chosen(cases: list[Case], options: Options) -> str:
     print("lsched: choosing the rule to correct", file=sys.stderr)
     rule, ratios = best_rule(cases, options.objective)
     print(f"lsched: {rule}, {ratios[rule]:.3f} × fair on training seeds", file=sys.stderr)
     return rule
-
-
-def _remembered_rule(options: Options) -> str:
-    """The rule of the training in the directory."""
-    import msgspec
-
-    from lsched.learn.directory import CONFIG_FILE
-
-    try:
-        found = msgspec.json.decode((options.out / CONFIG_FILE).read_bytes(), type=Description)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise OptionError(f"{options.out}: no training to go on with: {error}") from None
-    return found.policy.rule
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lsched.learn.workload import Case, Objective, cost_of
+from lsched.specs import text_of
 from sim import simulate_many
 from sim.registry import split_text
 from traces.split import SEEDS
@@ -70,7 +71,7 @@ def best_rule(cases: Sequence[Case], objective: Objective) -> tuple[str, dict[st
     for key, word in WORDS:
         rule, given = split_text(best)
         if rule in ACCEPT[key]:
-            changed = f"{rule}:" + "+".join(f"{k}={v}" for k, v in {**given, key: word}.items())
+            changed = text_of(rule, {**given, key: word})
             logs[changed] = log_cost(changed)
             best = min(best, changed, key=logs.__getitem__)
     return best, {text: math.exp(log - logs["fair"]) for text, log in logs.items()}

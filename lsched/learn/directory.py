@@ -76,11 +76,7 @@ def read_state(directory: Path, description: Description) -> TrainingState:
     Raises:
         CheckpointError: there is none, it is damaged, or it is of another training.
     """
-    config = _read(directory / CONFIG_FILE)
-    try:
-        found = msgspec.json.decode(config, type=Description)
-    except msgspec.MsgspecError as error:
-        raise CheckpointError(f"{directory / CONFIG_FILE}: {error}") from None
+    found = read_description(directory)
     for name in Description.__struct_fields__:
         was, now = getattr(found, name), getattr(description, name)
         if msgspec.json.encode(was) != msgspec.json.encode(now):
@@ -93,6 +89,18 @@ def read_state(directory: Path, description: Description) -> TrainingState:
         return _state_in(arrays, description)
     except (ValueError, KeyError, msgspec.MsgspecError) as error:
         raise _damaged(directory / STATE_FILE, error) from None
+
+
+def read_description(directory: Path) -> Description:
+    """What the training in a directory is for.
+
+    Raises:
+        CheckpointError: there is none, or its description is damaged.
+    """
+    try:
+        return msgspec.json.decode(_read(directory / CONFIG_FILE), type=Description)
+    except msgspec.MsgspecError as error:
+        raise CheckpointError(f"{directory / CONFIG_FILE}: {error}") from None
 
 
 def read_validations(directory: Path) -> tuple[Validation, ...]:

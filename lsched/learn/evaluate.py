@@ -98,15 +98,9 @@ class Evaluator:
             weights: (policies, weights), float32, see ``maps.flattened``.
             seeds: (policies, seeds of each).
         """
-        num_parts = self._num_parts(len(cases))
         if len(weights) == 1:  # a validation
-            tasks = [
-                _Task(case, weights, part, share)
-                for case in cases
-                for part in np.array_split(seeds, min(num_parts, seeds.shape[1]), axis=1)
-            ]
-            return self._joined(tasks, cases, 1)
-        num_parts = min(num_parts, len(weights))
+            return self._of_one(weights, seeds, cases, share)
+        num_parts = min(self._num_parts(len(cases)), len(weights))
         tasks = [
             _Task(case, part, own, share)
             for case in cases
@@ -118,12 +112,17 @@ class Evaluator:
 
     def of_rule(self, seeds: Sequence[int]) -> list[Outcome]:
         """Costs of the rule that is corrected, one row, on each case."""
-        cases = range(len(self.setting.cases))
-        num_parts = self._num_parts(len(cases))
+        return self._of_one(None, np.array([seeds]), range(len(self.setting.cases)), 1.0)
+
+    def _of_one(
+        self, weights: np.ndarray | None, seeds: np.ndarray, cases: Sequence[int], share: float
+    ) -> list[Outcome]:
+        """Costs of one policy, or of the rule, whose seeds the processes share out."""
+        num_parts = min(self._num_parts(len(cases)), seeds.shape[1])
         tasks = [
-            _Task(case, None, part, 1.0)
+            _Task(case, weights, part, share)
             for case in cases
-            for part in np.array_split(np.array([seeds]), min(num_parts, len(seeds)), axis=1)
+            for part in np.array_split(seeds, num_parts, axis=1)
         ]
         return self._joined(tasks, cases, 1)
 

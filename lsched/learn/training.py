@@ -115,21 +115,33 @@ class TrainingState:
         return len(ratios) - 1 - int(np.argmin(ratios))
 
 
-def first_weights(config: PolicyConfig, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Weights to begin with, and how large each one's noise is.
+def first_weights(config: PolicyConfig, seed: int) -> np.ndarray:
+    """Weights to begin with.
 
     Shapes:
-        returns (weights,) twice, as ``maps.flattened`` orders them.
+        returns (weights,), as ``maps.flattened`` orders them.
     """
     generator = np.random.default_rng([seed, 1 << 32])
-    weights, spread = [], []
+    weights = []
     for name, (outputs, inputs) in linear_maps(config).items():
-        size = inputs**-0.5
-        scale = 0.0 if name in HEADS else GAIN * size
+        scale = 0.0 if name in HEADS else GAIN * inputs**-0.5
         weights += [generator.normal(0.0, 1.0, outputs * inputs) * scale, np.zeros(outputs)]
-        part = ENCODER_SPREAD if name.startswith("encoder.") else 1.0
-        spread += [np.full(outputs * inputs, part * size), np.full(outputs, part * BIAS_SPREAD)]
-    return np.concatenate(weights), np.concatenate(spread)
+    return np.concatenate(weights)
+
+
+def spread_of(config: PolicyConfig, is_encoder_frozen: bool = False) -> np.ndarray:
+    """How large each weight's noise is; 0: it stays as it is.
+
+    Shapes:
+        returns (weights,), as ``maps.flattened`` orders them.
+    """
+    of_encoder = 0.0 if is_encoder_frozen else ENCODER_SPREAD
+    spread = []
+    for name, (outputs, inputs) in linear_maps(config).items():
+        part = of_encoder if name.startswith("encoder.") else 1.0
+        spread += [np.full(outputs * inputs, part * inputs**-0.5)]
+        spread += [np.full(outputs, part * BIAS_SPREAD)]
+    return np.concatenate(spread)
 
 
 def begun(config: PolicyConfig, seed: int, weights: np.ndarray | None = None) -> TrainingState:
@@ -141,21 +153,8 @@ def begun(config: PolicyConfig, seed: int, weights: np.ndarray | None = None) ->
         weights: to begin with; none: new ones.
     """
     if weights is None:
-        weights, _ = first_weights(config, seed)
+        weights = first_weights(config, seed)
     return TrainingState(EvolutionState.at(weights), weights.astype(np.float32))
-
-
-def _spread(policy: PolicyConfig, config: TrainingConfig) -> np.ndarray:
-    """How large each weight's noise is; 0: it stays as it is."""
-    _, spread = first_weights(policy, config.seed)
-    if config.is_encoder_frozen:
-        at = 0
-        for name, (outputs, inputs) in linear_maps(policy).items():
-            size = outputs * (inputs + 1)
-            if name.startswith("encoder."):
-                spread[at : at + size] = 0.0
-            at += size
-    return spread
 
 
 def train(
@@ -166,8 +165,7 @@ def train(
     Raises:
         FloatingPointError: weights or costs are no numbers any more; the last state is good.
     """
-    policy = evaluator.setting.policy
-    spread = _spread(policy, config)
+    spread = spread_of(evaluator.setting.policy, config.is_encoder_frozen)
     seeds = SEEDS["validation"][: config.validation_seeds]
     usual = [outcome.costs[0] for outcome in evaluator.of_rule(seeds)]
     began_s = time.monotonic() - state.elapsed_s

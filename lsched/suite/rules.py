@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from lsched.specs import grid_specs
+from lsched.specs import grid_specs, text_of
 from lsched.suite.cases import SuiteCase
 from lsched.tune import Grid
 from sim import make_scheduler
@@ -141,12 +141,6 @@ def neighbours(text: str, case: SuiteCase, step: float) -> Iterator[str]:
 def is_compiled(text: str) -> bool:
     """Whether the fast engine decides by itself, about a hundred times as fast."""
     return compiled_rule_of(make_scheduler(text)) is not None
-
-
-def text_of(rule: str, parameters: Mapping[str, str]) -> str:
-    """A scheduler's text."""
-    joined = "+".join(f"{key}={value}" for key, value in parameters.items())
-    return f"{rule}:{joined}" if joined else rule
 
 
 def _gated(grid: Grid, case: SuiteCase) -> Grid:
