@@ -393,6 +393,10 @@ def test_the_command(
     assert Path("out/overview.md").read_text() in Path("doc.md").read_text()
     assert main([*words, "--schedulers", "sjf"]) == 0
     assert f"{name}: unchanged" in capsys.readouterr().out
+    assert main([*words[:2], *words[4:], "--schedulers", "sjf"]) == 0  # of all cases
+    told = capsys.readouterr()
+    assert f"{name}: unchanged" in told.out
+    assert "not tuned yet, left out: tpch-0.5-inmemory-ample, " in told.err
     words[3] = "different*"
     assert main(words) == 2
     assert "has not been tuned" in capsys.readouterr().err

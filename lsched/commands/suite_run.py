@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,6 +79,11 @@ def run(options: Options) -> None:
     cases = chosen_cases(options.cases, options.data, options.seeds, options.queries)
     policies = _policies(options)
     tuned = read_tuned(options.tuned or TUNED)
+    if options.cases == DEFAULT_CASES and any(case.name in tuned for case in cases):
+        missing = [case.name for case in cases if case.name not in tuned]
+        cases = [case for case in cases if case.name in tuned]
+        if missing:
+            print(f"lsched: not tuned yet, left out: {', '.join(missing)}", file=sys.stderr)
     for case in cases:  # all mistakes at once, before hours are spent
         roles_of(case, tuned_of(case, tuned), policies)
     options.out.mkdir(parents=True, exist_ok=True)
