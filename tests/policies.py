@@ -39,10 +39,12 @@ def random_weights(
 ) -> dict[str, np.ndarray]:
     """Weights of the size that training begins with, in the heads' last layers too."""
     generator = np.random.default_rng(seed)
-    return {
+    weights = {
         name: (scale * generator.normal(size=shape) / np.sqrt(shape[-1])).astype(np.float32)
         for name, shape in weight_shapes(config).items()
     }
+    factors = {name: 1.0 + abs(array) for name, array in weights.items() if "factors" in name}
+    return weights | factors
 
 
 def saved(path: Path, config: PolicyConfig, seed: int = 0) -> Card:

@@ -106,7 +106,11 @@ CARDS: dict[str, tuple[str, object, str]] = {
     "no width": ("policy.width", 0, "width is 0"),
     "width of another type": ("policy.width", "16", "Expected `int`"),
     "table": ("features", features.VERSION + 1, "this lsched .* train it again, or use lsched 9.9"),
-    "names of features": ("feature_digest", "0" * 16, "trained with feature table 1 .0000"),
+    "names of features": (
+        "feature_digest",
+        "0" * 16,
+        f"trained with feature table {features.VERSION} .0000",
+    ),
     "format": ("format", 2, "format 2, this lsched .* reads 1; use lsched 9.9"),
     "validation": ("training.validation", {"ratio": "good"}, "Expected `float`"),
     "no training": ("training", None, "Expected `object`"),

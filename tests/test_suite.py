@@ -76,6 +76,8 @@ def test_patterns_choose_cases() -> None:
         "spark-25s-50",
         "spark-25s-10",
         "spark-0.9-50",
+        "spark-25s-50-noise0.7",
+        "spark-25s-10-noise0.7",
     ]
     with pytest.raises(OptionError, match="no case matches 'spork-25s-50'; did you mean 'spark"):
         find_cases(["spork-25s-50"], CASES)

@@ -190,7 +190,7 @@ def test_a_policy_goes_on_from_another_with_its_encoder_as_it_is(tmp_path: Path)
         end = named(PolicyConfig(rule="fifo"), arrays["mean"].astype(np.float32))
     changed = {name for name in begin if not np.array_equal(begin[name], end[name])}
     assert changed
-    assert all(name.startswith(("operator.", "query.")) for name in changed)
+    assert all(name.startswith(("operator.", "query.", "direct.")) for name in changed)
 
 
 def test_the_rule_that_is_chosen_is_the_best_of_those_tried() -> None:

@@ -109,6 +109,9 @@ class Options:
     heads: tuple[Head, ...] = HEADS
     """Decisions that it corrects."""
 
+    direct: bool = True
+    """Whether features also lead straight to the decisions, past the encoder."""
+
     start: OptionalPath = None
     """A policy to begin from instead of the rule alone; its parts are those of the new one."""
 
@@ -142,7 +145,7 @@ class Options:
     cases_per_generation: OptionalCount = None
     """Cases drawn for each generation; all if not given."""
 
-    sigma: Number = 0.06
+    sigma: Number = 0.2
     """Size of the noise in the weights."""
 
     seed: WholeNumber = 0
@@ -190,7 +193,7 @@ def run(options: Options) -> None:
     else:
         if weights is None:
             weights = first_weights(policy, config.seed)
-            weights = standardised(policy, weights, moments_of(cases, policy))
+            weights = standardised(weights, moments_of(cases, policy))
         first = begun(policy, config.seed, weights)
     state = first
     setting = Setting(tuple(cases), policy, options.objective)
@@ -220,7 +223,9 @@ def _first_policy(options: Options, cases: list[Case]) -> tuple[PolicyConfig, np
             rule = read_description(options.out).policy.rule
         else:
             rule = _chosen(cases, options)
-    parts = PolicyConfig(rule, options.encoder, options.width, options.observed, options.heads)
+    parts = PolicyConfig(
+        rule, options.encoder, options.width, options.observed, options.heads, options.direct
+    )
     return parts, None
 
 
@@ -264,7 +269,9 @@ def _places_of_suite(options: Options) -> list[_Place]:
             Case(
                 case.trace(options.data),
                 parse_cluster(case.cluster),
-                replace(case.arrivals, estimates=given.estimates),
+                case.arrivals
+                if given.estimates == REAL
+                else replace(case.arrivals, estimates=given.estimates),
                 options.window,
             ),
             case.workload,

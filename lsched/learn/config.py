@@ -15,15 +15,20 @@ HEADS: tuple[Head, ...] = get_args(Head)
 
 DEGREES = (1, 2, 3, WHOLE)
 """Pipeline degrees to choose from; ``WHOLE``: the whole pipeline."""
-OPERATOR_OUTPUTS: dict[Head, tuple[int, ...]] = {"root": (0,), "wait": (1,), "degree": (2, 3, 4, 5)}
+OPERATOR_OUTPUTS: dict[Head, tuple[int, ...]] = {
+    "root": (0,),
+    "wait": (1,),
+    "degree": (2, 3, 4, 5),
+    "parallelism": (6,),
+}
 QUERY_OUTPUTS: dict[Head, tuple[int, ...]] = {
     "root": (0,),
-    "parallelism": (1,),
+    "parallelism": (1, 4),
     "hold": (2,),
     "admission": (3,),
 }
 """Which outputs of the network each head has, of operators and of queries; see ``Corrections``."""
-NUM_OPERATOR_OUTPUTS, NUM_QUERY_OUTPUTS = 6, 4
+NUM_OPERATOR_OUTPUTS, NUM_QUERY_OUTPUTS = 7, 5
 NO_RULE = "none"
 
 
@@ -39,6 +44,7 @@ class PolicyConfig:
         width: of embeddings.
         observed: features that it sees; ``decima``: the five of that paper.
         heads: decisions that it corrects; others are the rule's.
+        is_direct: whether features also lead straight to the outputs, by a linear map.
     """
 
     rule: str = "priced"
@@ -46,13 +52,20 @@ class PolicyConfig:
     width: int = 8
     observed: Observed = "all"
     heads: tuple[Head, ...] = HEADS
+    is_direct: bool = True
 
     def without(self, head: Head) -> PolicyConfig:
         """The same policy without one head."""
         return replace(self, heads=tuple(each for each in self.heads if each != head))
 
 
-DECIMA = PolicyConfig(rule=NO_RULE, encoder="gcn", observed="decima", heads=("root", "parallelism"))
+DECIMA = PolicyConfig(
+    rule=NO_RULE,
+    encoder="gcn",
+    observed="decima",
+    heads=("root", "parallelism"),
+    is_direct=False,
+)
 """Decima's agent. Source: Mao et al., SIGCOMM 2019, section 5."""
 
 _DECIMA_FEATURES = {
@@ -83,6 +96,6 @@ def feature_mask(observed: Observed, group: str) -> list[bool]:
     if observed == "decima":
         return [feature.name in _DECIMA_FEATURES[group] for feature in features]
     if observed == "no-history":
-        names = [feature.name for feature in features]
-        return ["history" not in name and "past" not in name for name in names]
+        texts = [feature.name + feature.meaning for feature in features]
+        return ["history" not in text and "past" not in text for text in texts]
     return [True] * len(features)

@@ -54,6 +54,7 @@ def write_state(directory: Path, state: TrainingState, description: Description)
     np.savez(
         buffer,
         mean=state.evolution.mean,
+        average=state.evolution.average,
         momentum=state.evolution.momentum,
         best=state.best,
         numbers=np.array(
@@ -135,13 +136,14 @@ def _validations_in(arrays: dict[str, np.ndarray]) -> tuple[Validation, ...]:
 
 def _state_in(arrays: dict[str, np.ndarray], description: Description) -> TrainingState:
     size = sum(math.prod(shape) for shape in weight_shapes(description.policy).values())
-    for name in ("mean", "momentum", "best"):
+    for name in ("mean", "average", "momentum", "best"):
         if arrays[name].shape != (size,) or not np.all(np.isfinite(arrays[name])):
             raise ValueError(f"{name} is not {size} finite numbers")
     squares, generation, num_decisions, elapsed_s = arrays["numbers"].tolist()
     return TrainingState(
         EvolutionState(
             arrays["mean"].astype(np.float64),
+            arrays["average"].astype(np.float64),
             arrays["momentum"].astype(np.float64),
             float(squares),
             int(generation),

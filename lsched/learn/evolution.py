@@ -6,17 +6,19 @@ decision has to be told from another's noise.
 
 Source: Salimans et al., "Evolution strategies as a scalable alternative to reinforcement learning",
 2017: antithetic noise, ranks in place of scores. We deviate: what is ranked are the differences of
-pairs, as each pair has its own arrivals; noise is in proportion to 1 ÷ √inputs of a layer; and the
-step has the length that Adam's would have on average.
+pairs, as each pair has its own arrivals; noise is in proportion to 1 ÷ √inputs of a layer; the step
+has the length that Adam's would have on average; and what comes out is the average of the last
+means (Polyak, Juditsky, "Acceleration of stochastic approximation by averaging", 1992): each step
+goes astray more than it goes ahead, and the average is rid of most of that.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-MOMENTUM, SCALE_MEMORY = 0.9, 0.99
+MOMENTUM, SCALE_MEMORY, AVERAGE_MEMORY = 0.9, 0.99, 0.9
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class EvolutionConfig:
     """
 
     pairs: int = 64
-    sigma: float = 0.06
+    sigma: float = 0.2
     step: float = 0.3
 
 
@@ -40,15 +42,17 @@ class EvolutionState:
 
     Attributes:
         mean: weights.
+        average: of the means so far; of later ones, most of the last ten.
         momentum: of the gradient, per weight.
         squares: of the gradient, mean over all weights.
         generation: how many there have been.
 
     Shapes:
-        mean, momentum: (weights,), float64.
+        mean, average, momentum: (weights,), float64.
     """
 
     mean: np.ndarray
+    average: np.ndarray
     momentum: np.ndarray
     squares: float = 0.0
     generation: int = 0
@@ -57,7 +61,7 @@ class EvolutionState:
     def at(cls, weights: np.ndarray) -> EvolutionState:
         """Before the first generation."""
         mean = np.array(weights, np.float64)
-        return cls(mean, np.zeros_like(mean))
+        return cls(mean, mean, np.zeros_like(mean))
 
 
 def noise_of(state: EvolutionState, spread: np.ndarray, pairs: int, seed: int) -> np.ndarray:
@@ -126,4 +130,7 @@ def evolved(
     size = np.sqrt(squares / (1.0 - SCALE_MEMORY**generation))
     direction = momentum / (1.0 - MOMENTUM**generation) / max(size, 1e-12)
     mean = state.mean + config.step * config.sigma * spread * direction
-    return replace(state, mean=mean, momentum=momentum, squares=squares, generation=generation)
+    memory = min(AVERAGE_MEMORY, 1.0 - 1.0 / generation)
+    return EvolutionState(
+        mean, memory * state.average + (1.0 - memory) * mean, momentum, squares, generation
+    )

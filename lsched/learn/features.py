@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from sim.batch_fields import KIND_NAMES
 
-VERSION = 1
+VERSION = 2
 """To be raised with any change of the tables, or of what ``observe`` does."""
 
 Transform = Literal["log", "share", "flag", "one-hot"]
@@ -48,9 +48,14 @@ OPERATOR_FEATURES = (
     Feature("est_state", "1 MB", "log", "estimated state that it builds"),
     Feature("est_output", "1 MB", "log", "estimated output"),
     Feature("memory", "1 MB", "log", "it holds"),
+    Feature("unlocks", "1 ms", "log",
+            "work of operators that wait for nothing else, size=history"),
     Feature("done_share", "all work orders", "share", "work orders that are done"),
     Feature("path_share", "its query", "share",
             "critical path ÷ the query's remaining work, size=history"),
+    Feature("lead", "its query", "share",
+            "critical path ÷ the longest of those that may be roots, size=history"),
+    Feature("work_share", "its query", "share", "its part of remaining work, size=history"),
     Feature("is_schedulable", "", "flag", "may be an execution root now"),
     Feature("is_started", "", "flag", "its pipeline has started"),
     *(Feature(f"is_{kind}", "", "one-hot", f"kind {kind}") for kind in (*KIND_NAMES, "unknown")),
@@ -68,10 +73,15 @@ QUERY_FEATURES = (
     Feature("local_free", "1 executor", "log", "free, whose last work was for it"),
     Feature("memory", "1 MB", "log", "it holds"),
     Feature("est_state", "1 MB", "log", "estimated state of operators not complete"),
+    Feature("work_ahead", "1 ms", "log",
+            "work of queries with less of it ÷ executors, size=history"),
+    Feature("ready", "1 work order", "log", "not started, of operators that may be roots"),
+    Feature("critical_path", "1 ms", "log", "longest of its operators', size=history"),
     Feature("executor_share", "all executors", "share", "that work for it"),
     Feature("work_share", "all queries", "share", "its part of all remaining work, size=history"),
     Feature("memory_share", "the budget", "share", "memory that it holds"),
     Feature("state_share", "the budget", "share", "estimated state of operators not complete"),
+    Feature("rank", "all queries", "share", "queries with less work, size=history"),
     Feature("has_started", "", "flag", "a work order of it has started"),
 )  # fmt: skip
 """Of each query in the system."""
@@ -84,6 +94,8 @@ SIMULATION_FEATURES = (
     Feature("move", "0.1 ms", "log", "delay of a move"),
     Feature("budget", "1 MB", "log", "memory of all nodes; 0: unlimited"),
     Feature("correction", "1", "log", "observed ÷ estimated work so far"),
+    Feature("ready_per_executor", "1 work order", "log",
+            "work orders not started of operators that may be roots ÷ executors"),
     Feature("free_share", "all executors", "share", "executors that run nothing"),
     Feature("memory_share", "the budget", "share", "memory in use"),
     Feature("is_sticky", "", "flag", "executors stay with their pipeline"),

@@ -52,10 +52,11 @@ def observe(view: BatchView, observed: Observed = "all") -> Observation:
     place[row] = np.arange(len(row))
     producer, consumer = place[view.edges.producer], place[view.edges.consumer]
     is_edge = (producer >= 0) & (consumer >= 0)
+    ready = _ready(view)
     return Observation(
         _seen(_operators(view, row, query_of), observed, "operators"),
-        _seen(_queries(view), observed, "queries"),
-        _seen(_simulations(view), observed, "simulations"),
+        _seen(_queries(view, ready), observed, "queries"),
+        _seen(_simulations(view, ready), observed, "simulations"),
         row,
         query_of,
         np.array(view.queries.simulation),
@@ -72,13 +73,41 @@ def _seen(features: np.ndarray, observed: Observed, group: str) -> np.ndarray:
     return features
 
 
+def _ready(view: BatchView) -> np.ndarray:
+    """Work orders of each query that have not been started, of operators that may be roots."""
+    columns = view.operators
+    return np.bincount(
+        columns.query, columns.num_unclaimed * columns.is_schedulable, len(view.queries)
+    )
+
+
+def _unlocked_us(view: BatchView) -> np.ndarray:
+    """Of each operator, the work of those that wait for it alone."""
+    edges, columns = view.edges, view.operators
+    is_open = edges.is_breaking & ~columns.is_complete[edges.producer]
+    producer, consumer = edges.producer[is_open], edges.consumer[is_open]
+    is_last = np.bincount(consumer, minlength=len(columns))[consumer] == 1
+    work_us = columns.history_remaining_us[consumer]
+    return np.bincount(producer[is_last], work_us[is_last], len(columns))
+
+
+def _longest_us(paths_us: np.ndarray, whole_of: np.ndarray, num_wholes: int) -> np.ndarray:
+    """The longest path of each whole; 0 of none."""
+    longest_us = np.zeros(num_wholes)
+    np.maximum.at(longest_us, whole_of, paths_us)
+    return longest_us
+
+
 def _operators(view: BatchView, row: np.ndarray, query: np.ndarray) -> np.ndarray:
     columns, queries = view.operators, view.queries
     history_us = columns.history_work_order_us[row]
     est_us = columns.est_work_order_us[row]
     simulation = queries.simulation[query]
     corrected_us = est_us * view.simulations.correction[simulation]
-    path_us = columns.history_critical_path_us[row]
+    path_us, work_us = columns.history_critical_path_us[row], columns.history_remaining_us[row]
+    is_ready = columns.is_schedulable[row]
+    longest_us = _longest_us(path_us[is_ready], query[is_ready], len(queries))
+    query_us = np.maximum(queries.history_remaining_us[query], 1.0)
     features = np.zeros((len(row), len(OPERATOR_FEATURES)), np.float32)
     done = _put_logs(
         features,
@@ -86,7 +115,7 @@ def _operators(view: BatchView, row: np.ndarray, query: np.ndarray) -> np.ndarra
         (columns.observed_work_order_us[row], 0.1 * MS),
         (np.where(np.isnan(history_us), corrected_us, history_us), 0.1 * MS),
         (columns.est_remaining_us[row], MS),
-        (columns.history_remaining_us[row], MS),
+        (work_us, MS),
         (columns.est_critical_path_us[row], MS),
         (path_us, MS),
         (columns.num_unclaimed[row], 1.0),
@@ -95,22 +124,30 @@ def _operators(view: BatchView, row: np.ndarray, query: np.ndarray) -> np.ndarra
         (columns.est_state_bytes[row], MB),
         (columns.est_output_bytes[row], MB),
         (columns.memory_bytes[row], MB),
+        (_unlocked_us(view)[row], MS),
     )
     features[:, done] = columns.num_done[row] / np.maximum(columns.num_work_orders[row], 1)
-    features[:, done + 1] = path_us / np.maximum(queries.history_remaining_us[query], 1.0)
-    features[:, done + 2] = columns.is_schedulable[row]
-    features[:, done + 3] = columns.is_started[row]
-    features[np.arange(len(row)), done + 4 + columns.kind[row]] = 1.0
+    features[:, done + 1] = path_us / query_us
+    features[:, done + 2] = path_us / np.maximum(longest_us, 1.0)[query]
+    features[:, done + 3] = work_us / query_us
+    features[:, done + 4] = is_ready
+    features[:, done + 5] = columns.is_started[row]
+    features[np.arange(len(row)), done + 6 + columns.kind[row]] = 1.0
     np.minimum(features, MOST, out=features)
     return features
 
 
-def _queries(view: BatchView) -> np.ndarray:
+def _queries(view: BatchView, ready: np.ndarray) -> np.ndarray:
     columns, simulations = view.queries, view.simulations
     simulation = columns.simulation
     work_us = columns.history_remaining_us
     sums_us = np.bincount(simulation, work_us, len(view))
     budget = _budget_bytes(view)
+    executors = np.maximum(simulations.num_executors, 1)[simulation]
+    rank, ahead_us = _ahead(view)
+    path_us = _longest_us(
+        view.operators.history_critical_path_us, view.operators.query, len(columns)
+    )
     features = np.zeros((len(columns), len(QUERY_FEATURES)), np.float32)
     done = _put_logs(
         features,
@@ -124,18 +161,37 @@ def _queries(view: BatchView) -> np.ndarray:
         (columns.num_local_free, 1.0),
         (columns.memory_bytes, MB),
         (columns.est_state_bytes, MB),
+        (ahead_us / executors, MS),
+        (ready, 1.0),
+        (path_us, MS),
     )
-    features[:, done] = columns.num_executors / np.maximum(simulations.num_executors, 1)[simulation]
+    features[:, done] = columns.num_executors / executors
     features[:, done + 1] = work_us / np.maximum(sums_us, 1.0)[simulation]
     if budget:
         features[:, done + 2] = columns.memory_bytes / budget
         features[:, done + 3] = columns.est_state_bytes / budget
-    features[:, done + 4] = columns.start_us >= 0
+    features[:, done + 4] = rank
+    features[:, done + 5] = columns.start_us >= 0
     np.minimum(features, MOST, out=features)
     return features
 
 
-def _simulations(view: BatchView) -> np.ndarray:
+def _ahead(view: BatchView) -> tuple[np.ndarray, np.ndarray]:
+    """Of each query, the share of its simulation's queries with less work, and their work.
+
+    Of equals, those that arrived first have less.
+    """
+    work_us, simulation = view.queries.history_remaining_us, view.queries.simulation
+    order = np.lexsort((work_us, simulation))
+    first = view.query_offsets[simulation]
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    sums_us = np.concatenate([[0.0], np.cumsum(work_us[order])])
+    num_queries = np.diff(view.query_offsets)[simulation]
+    return (place - first) / num_queries, sums_us[place] - sums_us[first]
+
+
+def _simulations(view: BatchView, ready: np.ndarray) -> np.ndarray:
     columns, cluster = view.simulations, view.cluster
     num_executors = np.maximum(columns.num_executors, 1)
     num_queries = np.diff(view.query_offsets)
@@ -152,6 +208,7 @@ def _simulations(view: BatchView) -> np.ndarray:
         (cluster.move_delay_us * ones, 0.1 * MS),
         (budget * ones, MB),
         (columns.correction, 1.0),
+        (np.bincount(view.queries.simulation, ready, len(view)) / num_executors, 1.0),
     )
     features[:, done] = columns.num_free / num_executors
     if budget:

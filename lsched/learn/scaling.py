@@ -1,4 +1,4 @@
-"""First weights that see all features alike, whatever their size and spread on a workload."""
+"""Features in standard units, whatever their size and spread on a workload."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from lsched.learn.config import NO_RULE, PolicyConfig
 from lsched.learn.features import TABLES
 from lsched.learn.observation import observe
-from lsched.learn.shapes import linear_maps
+from lsched.learn.shapes import NUM_SCALES
 from lsched.learn.workload import Case
 from sim import Simulations, make_scheduler
 from traces.split import SEEDS
@@ -47,27 +47,12 @@ def moments_of(cases: Sequence[Case], policy: PolicyConfig) -> Moments:
     }
 
 
-def standardised(config: PolicyConfig, weights: np.ndarray, moments: Moments) -> np.ndarray:
-    """Weights that do to features what the given ones do to (feature − mean) ÷ deviation.
+def standardised(weights: np.ndarray, moments: Moments) -> np.ndarray:
+    """The weights, with what makes of each feature (feature − mean) ÷ deviation.
 
     Shapes:
         weights: (weights,), as ``maps.flattened`` orders them; returned likewise.
     """
-    reads = {
-        "encoder.prep.0": ("operators", 0),
-        "encoder.sweep.prep.0": ("operators", 0),
-        "encoder.summaries.query.f": ("operators", config.width),
-        "encoder.summaries.query.prep.0": ("queries", 0),
-        "encoder.summaries.simulation.prep.0": ("simulations", 0),
-    }
-    result, at = np.array(weights, np.float64), 0
-    for name, (outputs, inputs) in linear_maps(config).items():
-        end = at + outputs * inputs
-        if name in reads:
-            group, first = reads[name]
-            mean, deviation = moments[group]
-            of_features = result[at:end].reshape(inputs, outputs)[first:]
-            of_features /= deviation[:, None]
-            result[end : end + outputs] -= mean @ of_features
-        at = end + outputs
-    return result
+    means = [mean for mean, _ in moments.values()]
+    factors = [1.0 / deviation for _, deviation in moments.values()]
+    return np.concatenate([*means, *factors, weights[NUM_SCALES:]])

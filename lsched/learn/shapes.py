@@ -14,7 +14,8 @@ TREE_LAYERS = 2
 def linear_maps(config: PolicyConfig) -> dict[str, tuple[int, int]]:
     """Numbers of outputs and inputs, by name in ``network.Network``."""
     width = config.width
-    return _encoder(config) | {
+    operators, queries, simulations = (len(features) for features in TABLES.values())
+    heads = {
         f"{name}.{layer}": shape
         for name, inputs, outputs in (
             ("operator", 3 * width, NUM_OPERATOR_OUTPUTS),
@@ -22,11 +23,27 @@ def linear_maps(config: PolicyConfig) -> dict[str, tuple[int, int]]:
         )
         for layer, shape in ((0, (width, inputs)), (2, (outputs, width)))
     }
+    if config.is_direct:
+        heads["direct.operator"] = (NUM_OPERATOR_OUTPUTS, operators + queries)
+        heads["direct.query"] = (NUM_QUERY_OUTPUTS, queries + simulations)
+    return _encoder(config) | heads
+
+
+def scale_shapes() -> dict[str, tuple[int]]:
+    """Numbers of features, by name of what standardises them in ``network.Network``."""
+    return {
+        f"{part}.{group}": (len(features),)
+        for part in ("means", "factors")
+        for group, features in TABLES.items()
+    }
+
+
+NUM_SCALES = 2 * sum(len(features) for features in TABLES.values())
 
 
 def weight_shapes(config: PolicyConfig) -> dict[str, tuple[int, ...]]:
-    """Shapes of all weights and biases, by name."""
-    shapes: dict[str, tuple[int, ...]] = {}
+    """Shapes of all that is in a policy, by name."""
+    shapes: dict[str, tuple[int, ...]] = dict(scale_shapes())
     for name, (outputs, inputs) in linear_maps(config).items():
         shapes[f"{name}.weight"] = (outputs, inputs)
         shapes[f"{name}.bias"] = (outputs,)
@@ -66,6 +83,10 @@ def named(config: PolicyConfig, vector: np.ndarray) -> dict[str, np.ndarray]:
         vector: (weights,)
     """
     weights, at = {}, 0
+    for name, shape in scale_shapes().items():
+        end = at + shape[0]
+        weights[name] = np.array(vector[at:end], np.float32)
+        at = end
     for name, (outputs, inputs) in linear_maps(config).items():
         end = at + outputs * inputs
         own = vector[at:end].reshape(inputs, outputs)

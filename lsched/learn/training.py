@@ -21,11 +21,11 @@ from lsched.learn.evolution import (
     noise_of,
     population,
 )
-from lsched.learn.shapes import linear_maps
+from lsched.learn.shapes import NUM_SCALES, linear_maps
 from lsched.learn.workload import mean_ratio
 from traces.split import SEEDS
 
-HEADS = ("operator.2", "query.2")
+HEADS = ("operator.2", "query.2", "direct.operator", "direct.query")
 """Maps that begin at 0, so that a new policy decides as its rule does."""
 BIAS_SPREAD = 0.3
 ENCODER_SPREAD = 0.2
@@ -68,7 +68,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class Validation:
-    """How good the mean of a generation is on queries that it was not trained on.
+    """How good the average of the last generations is on queries that they were not trained on.
 
     Attributes:
         generation: after so many.
@@ -122,7 +122,7 @@ def first_weights(config: PolicyConfig, seed: int) -> np.ndarray:
         returns (weights,), as ``maps.flattened`` orders them.
     """
     generator = np.random.default_rng([seed, 1 << 32])
-    weights = []
+    weights = [np.zeros(NUM_SCALES // 2), np.ones(NUM_SCALES // 2)]
     for name, (outputs, inputs) in linear_maps(config).items():
         scale = 0.0 if name in HEADS else GAIN * inputs**-0.5
         weights += [generator.normal(0.0, 1.0, outputs * inputs) * scale, np.zeros(outputs)]
@@ -136,7 +136,7 @@ def spread_of(config: PolicyConfig, is_encoder_frozen: bool = False) -> np.ndarr
         returns (weights,), as ``maps.flattened`` orders them.
     """
     of_encoder = 0.0 if is_encoder_frozen else ENCODER_SPREAD
-    spread = []
+    spread = [np.zeros(NUM_SCALES)]
     for name, (outputs, inputs) in linear_maps(config).items():
         part = of_encoder if name.startswith("encoder.") else 1.0
         spread += [np.full(outputs * inputs, part * inputs**-0.5)]
@@ -214,8 +214,8 @@ def _next(
 def _validated(
     evaluator: Evaluator, state: TrainingState, seeds: range, usual: list[np.ndarray]
 ) -> TrainingState:
-    """With one more validation of the mean."""
-    weights = state.evolution.mean.astype(np.float32)
+    """With one more validation of the average."""
+    weights = state.evolution.average.astype(np.float32)
     outcomes = evaluator.of_policies(weights[None], np.array([seeds]), range(len(usual)))
     ratios = tuple(
         mean_ratio(outcome.costs[0].tolist(), own.tolist())

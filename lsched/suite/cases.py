@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from lsched.arrivals import NUM_QUERIES, Arrivals
+from lsched.arrivals import NUM_QUERIES, REAL, Arrivals
 from lsched.errors import OptionError
 from lsched.suite.workloads import DATA, is_available, workload
 from traces import Trace, part_seeds
@@ -46,6 +46,7 @@ class Row:
         num_seeds: of a comparison.
         is_varied: whether queries drawn of one plan differ (R10).
         fair: the kinds of fair share; the better one is the reference.
+        noise: standard deviation of noise in the logarithms of estimates; empty: none.
     """
 
     workload: str
@@ -55,6 +56,7 @@ class Row:
     num_seeds: int = 10
     is_varied: bool = True
     fair: tuple[str, ...] = ("fair", "fair:spare=idle")
+    noise: str = ""
 
 
 SERVER = Site("inmemory", "inmemory-32", scale=10, scarce="4e9")
@@ -79,7 +81,9 @@ TABLE = (
     Row("different", ("0.7",), (PLAIN_SERVER,)),
     Row("spark", ("25s",), (SPARK_50, SPARK_10), 50, 30, is_varied=False, fair=PUBLISHED_FAIR),
     Row("spark", ("0.9",), (SPARK_50,), 50, 30, is_varied=False, fair=PUBLISHED_FAIR),
-)
+    Row("spark", ("25s",), (SPARK_50, SPARK_10), 50, 30, is_varied=False, fair=PUBLISHED_FAIR,
+        noise="0.7"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,8 @@ class SuiteCase:
     """One case.
 
     Attributes:
-        name: ``workload-arrivals-site-memory``; a site without scarce memory has no last word.
+        name: ``workload-arrivals-site-memory``, or ``workload-arrivals-site-noise``; a site
+            without scarce memory does not name it.
         workload: what its queries are.
         arrivals: how they arrive.
         cluster: the text of the cluster.
@@ -153,11 +158,14 @@ def find_cases(patterns: Sequence[str], cases: Sequence[SuiteCase]) -> tuple[Sui
 
 def _case(row: Row, arrivals: str, site: Site, memory: str) -> SuiteCase:
     budget = {"ample": "none", "scarce": site.scarce, "": "none"}[memory]
+    noise = f"noise{row.noise}" if row.noise else ""
     joint = "+" if ":" in site.cluster else ":"
     return SuiteCase(
-        name="-".join(filter(None, (row.workload, arrivals, site.name, memory))),
+        name="-".join(filter(None, (row.workload, arrivals, site.name, memory, noise))),
         workload=row.workload,
-        arrivals=_arrivals(row, arrivals, site.scale),
+        arrivals=dataclasses.replace(
+            _arrivals(row, arrivals, site.scale), estimates=row.noise or REAL
+        ),
         cluster=f"{site.cluster}{joint}memory_bytes={budget}",
         num_seeds=row.num_seeds,
         fair=row.fair,

@@ -32,14 +32,15 @@ from sim.fast_engine.compile import compiled, compiled_allocating
 from sim.schedulers import common
 
 URGENCY, WAIT, FIRST_DEGREE = range(3)
+PARALLELISM_OF_OPERATOR = FIRST_DEGREE + len(DEGREES)
 """Rows of corrections of operators."""
-ORDER_OF_QUERIES, PARALLELISM, HOLD, ADMISSION = range(4)
+ORDER_OF_QUERIES, PARALLELISM, HOLD, ADMISSION, SPARE = range(5)
 """Likewise, of queries."""
 MOST = 8.0
 """The largest logarithm of a factor: nothing overflows."""
-WAITS = 0.3
+WAITS = 0.8
 """An operator waits if its correction is larger: no farther than training's noise can reach."""
-OWN_DEGREE = 0.3
+OWN_DEGREE = 0.8
 """How much the rule's own degree is preferred."""
 _fair_limit, _part_of = compiled(common.fair_limit), compiled(common.part_of)
 
@@ -149,9 +150,10 @@ def put_by_limit(
         limit = _fair_limit(full, len(admitted_queries), policy.rule[SHARE])
     begin = answer.counts[NUM_ALLOCATIONS]
     for query in admitted_queries:
-        own = min(max(int(np.rint(limit * factor(queries[PARALLELISM, query]))), 1), full)
         for column in root_order(view, policy, seen, state, query, operators):
             if not waits(view, place, seen, column, operators, answer, begin):
+                more = queries[PARALLELISM, query] + operators[PARALLELISM_OF_OPERATOR, column]
+                own = min(max(int(np.rint(limit * factor(more))), 1), full)
                 put(policy, place, view, seen, column, own, operators, answer)
 
 
@@ -190,7 +192,7 @@ def put_by_price(
                 view.operators_num_executors[row] if is_sticky else 0,
                 supply.local[query],
                 min(room + supply.kept[query], most - limit),
-                price * factor(operators[WAIT, column]),
+                price * factor(-operators[PARALLELISM_OF_OPERATOR, column]),
                 place.move_delay_us[0],
             )
             if count:
@@ -272,15 +274,20 @@ def _degree(
 
 
 @compiled
-def put_spare(policy: Table, full: int, begin: int, answer: Table) -> None:
+def put_spare(
+    policy: Table, view: Table, seen: Observation, queries: np.ndarray, begin: int, answer: Table
+) -> None:
     """After all others, once more with all executors, where the rule shares what is left over."""
     if not policy.rule[IS_SPARE_SHARED]:
         return
+    full = view.simulations_num_executors[seen.simulation]
     end = answer.counts[NUM_ALLOCATIONS]
     for at in range(begin, end):
-        if answer.allocations[1, at] < full:
+        query = view.operators_query[answer.allocations[0, at]] - seen.first_query
+        limit = min(int(np.rint(full * factor(queries[SPARE, query]))), full)
+        if answer.allocations[1, at] < limit:
             to = answer.counts[NUM_ALLOCATIONS]
             answer.allocations[0, to] = answer.allocations[0, at]
-            answer.allocations[1, to] = full
+            answer.allocations[1, to] = limit
             answer.allocations[2, to] = answer.allocations[2, at]
             answer.counts[NUM_ALLOCATIONS] += 1

@@ -74,7 +74,7 @@ def schedule(
         put_by_price(view, policy, place, seen, state, supply, order, operators, queries, answer)
     else:
         put_by_limit(view, policy, place, seen, state, order, operators, queries, answer)
-    put_spare(policy, view.simulations_num_executors[seen.simulation], begin, answer)
+    put_spare(policy, view, seen, queries, begin, answer)
 
 
 def _kept(digest: int) -> Any:

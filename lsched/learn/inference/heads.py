@@ -12,12 +12,14 @@ from lsched.learn.inference.dense import (
     set_biases,
 )
 from lsched.learn.inference.encode import Embeddings
-from lsched.learn.inference.maps import MAPS
+from lsched.learn.inference.maps import MAPS, NUM_OUTPUTS
 from lsched.learn.inference.observation import Observation
 from lsched.learn.inference.tables import Table
 from sim.fast_engine.compile import compiled, compiled_allocating
 
 OPERATOR, QUERY = (MAPS.index(f"{name}.0") for name in ("operator", "query"))
+DIRECT = MAPS.index("direct.operator")
+"""Then that of queries."""
 
 
 @compiled_allocating
@@ -31,7 +33,7 @@ def correct(
     """Write the corrections of a simulation.
 
     Shapes:
-        operators: (6, operators); queries: (4, queries)
+        operators: (7, operators); queries: (5, queries)
     """
     width, num_operators = embedded.operators.shape
     num_queries = embedded.queries.shape[1]
@@ -55,8 +57,32 @@ def correct(
     add_product(policy, OPERATOR, 0, embedded.operators, own, 0, num_operators)
     make_bounded(own, num_operators)
     operators[:] = linear(policy, OPERATOR + 1, own)
+    if policy.spans[DIRECT, NUM_OUTPUTS] > 0:
+        _add_direct(policy, seen, operators, queries)
     _mask(policy, operators, 0)
     _mask(policy, queries, NUM_OPERATOR_OUTPUTS)
+
+
+@compiled_allocating
+def _add_direct(
+    policy: Table, seen: Observation, operators: np.ndarray, queries: np.ndarray
+) -> None:
+    """Add what features say without an encoder."""
+    num_operators, num_queries = operators.shape[1], queries.shape[1]
+    # What the operators of a query share is worked out once.
+    shared = np.zeros((len(operators), num_queries), np.float32)
+    add_product(policy, DIRECT, len(seen.operators), seen.queries, shared, 0, num_queries)
+    of_operators = linear(policy, DIRECT, seen.operators)
+    for at in range(len(operators)):
+        for column in range(num_operators):
+            operators[at, column] += of_operators[at, column] + shared[at, seen.query_of[column]]
+    whole = np.empty((len(seen.whole), num_queries), np.float32)
+    for at in range(len(whole)):
+        whole[at] = seen.whole[at, 0]
+    of_queries = linear(policy, DIRECT + 1, seen.queries)
+    add_product(policy, DIRECT + 1, len(seen.queries), whole, of_queries, 0, num_queries)
+    for at in range(len(queries)):
+        queries[at] += of_queries[at]
 
 
 @compiled

@@ -9,7 +9,7 @@ import numpy as np
 from lsched.learn.config import PolicyConfig, feature_mask, output_mask
 from lsched.learn.features import TABLES
 from lsched.learn.rule import rule_numbers
-from lsched.learn.shapes import TREE_LAYERS, linear_maps
+from lsched.learn.shapes import NUM_SCALES, TREE_LAYERS, linear_maps, scale_shapes
 
 _TWO_LAYERS = ("0", "2")
 MAPS = (
@@ -28,6 +28,8 @@ MAPS = (
         for part in ("f", "g", "prep.0", "prep.2")
     ),
     *(f"{head}.{layer}" for head in ("operator", "query") for layer in _TWO_LAYERS),
+    "direct.operator",
+    "direct.query",
 )
 """Names in ``network.Network``. Compiled code knows a map by its place here."""
 
@@ -38,14 +40,16 @@ WIDTH, IS_GCN = range(2)
 
 
 def flattened(config: PolicyConfig, weights: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Weights by name in ``network.Network`` as one vector, in the order of ``linear_maps``.
+    """Weights by name in ``network.Network`` as one vector.
 
-    A map's weights by input, then by output; then its biases.
+    First what standardises features, then maps in the order of ``linear_maps``: a map's weights by
+    input, then by output; then its biases.
 
     Shapes:
         returns (weights,), float32
     """
-    pieces = [
+    pieces = [weights[name] for name in scale_shapes()]
+    pieces += [
         piece
         for name in linear_maps(config)
         for piece in (weights[f"{name}.weight"].T.ravel(), weights[f"{name}.bias"])
@@ -55,7 +59,7 @@ def flattened(config: PolicyConfig, weights: Mapping[str, np.ndarray]) -> np.nda
 
 def policy_arrays(config: PolicyConfig) -> dict[str, np.ndarray]:
     """What compiled code must know of a policy besides its weights, see ``tables``."""
-    spans, at = np.zeros((len(MAPS), 3), np.int64), 0
+    spans, at = np.zeros((len(MAPS), 3), np.int64), NUM_SCALES
     for name, (outputs, inputs) in linear_maps(config).items():
         spans[MAPS.index(name)] = at, at + outputs * inputs, outputs
         at += outputs * (inputs + 1)

@@ -15,6 +15,10 @@ from sim.fast_engine.compile import compiled, compiled_allocating
 NUM_OPERATOR_FEATURES = len(OPERATOR_FEATURES)
 NUM_QUERY_FEATURES = len(QUERY_FEATURES)
 NUM_SIMULATION_FEATURES = len(SIMULATION_FEATURES)
+NUM_FEATURES = NUM_OPERATOR_FEATURES + NUM_QUERY_FEATURES + NUM_SIMULATION_FEATURES
+AHEAD, RANK = (
+    [feature.name for feature in QUERY_FEATURES].index(x) for x in ("work_ahead", "rank")
+)
 FIRST_KIND = [feature.transform for feature in OPERATOR_FEATURES].index("one-hot")
 ONE, QUARTER, CAP = np.float32(1.0), np.float32(0.25), np.float32(MOST)
 
@@ -64,18 +68,25 @@ def observe(view: Table, policy: Table, place: Table, simulation: int) -> Observ
     operators = np.zeros((NUM_OPERATOR_FEATURES, count), np.float32)
     queries = np.zeros((NUM_QUERY_FEATURES, num_queries), np.float32)
     whole = np.zeros((NUM_SIMULATION_FEATURES, 1), np.float32)
-    work_us = 0.0
-    for query in range(first_query, first_query + num_queries):
-        work_us += view.queries_history_remaining_us[query]
+    producer, consumer, is_breaking = _edges(view, simulation, first, place_of)
+    unlocked_us = _unlocked_us(view, row[:count], producer, consumer, is_breaking)
+    extent = _extent(view, first, last, first_query, num_queries)
+    work_us, ready = extent.work_us.sum(), extent.ready.sum()
+    rank, ahead_us = _ahead(extent.work_us)
     for at in range(count):
-        _see_operator(view, simulation, row[at], operators, at)
+        longest_us = extent.longest_ready_us[query_of[at]]
+        _see_operator(view, simulation, row[at], unlocked_us[at], longest_us, operators, at)
     for at in range(num_queries):
         _see_query(view, place, simulation, work_us, first_query + at, queries, at)
-    _see_whole(view, place, simulation, num_queries, work_us, whole)
-    _hide(policy, operators, 0)
-    _hide(policy, queries, NUM_OPERATOR_FEATURES)
-    _hide(policy, whole, NUM_OPERATOR_FEATURES + NUM_QUERY_FEATURES)
-    producer, consumer, is_breaking = _edges(view, simulation, first, place_of)
+        executors = max(view.simulations_num_executors[simulation], 1)
+        queries[AHEAD, at] = _log(ahead_us[at] / executors, MS)
+        queries[AHEAD + 1, at] = _log(extent.ready[at], 1.0)
+        queries[AHEAD + 2, at] = _log(extent.longest_us[at], MS)
+        queries[RANK, at] = rank[at]
+    _see_whole(view, place, simulation, num_queries, work_us, ready, whole)
+    _standardise(policy, operators, 0)
+    _standardise(policy, queries, NUM_OPERATOR_FEATURES)
+    _standardise(policy, whole, NUM_OPERATOR_FEATURES + NUM_QUERY_FEATURES)
     return Observation(
         simulation,
         first_query,
@@ -109,6 +120,73 @@ def _edges(
     return producer[:count], consumer[:count], is_breaking[:count]
 
 
+class Extent(NamedTuple):
+    """How much each query has left.
+
+    Attributes:
+        work_us: size=history.
+        ready: work orders that have not been started, of operators that may be roots.
+        longest_us, longest_ready_us: path of any operator, and of one that may be a root.
+
+    Shapes:
+        all: (queries,)
+    """
+
+    work_us: np.ndarray
+    ready: np.ndarray
+    longest_us: np.ndarray
+    longest_ready_us: np.ndarray
+
+
+@compiled_allocating
+def _extent(view: Table, first: int, last: int, first_query: int, num_queries: int) -> Extent:
+    """The extent of the queries whose operators are in some rows."""
+    extent = Extent(
+        view.queries_history_remaining_us[first_query : first_query + num_queries].copy(),
+        np.zeros(num_queries, np.float64),
+        np.zeros(num_queries, np.float64),
+        np.zeros(num_queries, np.float64),
+    )
+    for row in range(first, last):
+        query = view.operators_query[row] - first_query
+        path_us = view.operators_history_critical_path_us[row]
+        extent.longest_us[query] = max(extent.longest_us[query], path_us)
+        if view.operators_is_schedulable[row]:
+            extent.ready[query] += view.operators_num_unclaimed[row]
+            extent.longest_ready_us[query] = max(extent.longest_ready_us[query], path_us)
+    return extent
+
+
+@compiled_allocating
+def _ahead(work_us: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """See ``lsched.learn.observation``."""
+    rank, ahead_us = np.empty(len(work_us), np.float64), np.empty(len(work_us), np.float64)
+    sum_us = 0.0
+    for place, query in enumerate(np.argsort(work_us, kind="mergesort")):
+        rank[query], ahead_us[query] = place / len(work_us), sum_us
+        sum_us += work_us[query]
+    return rank, ahead_us
+
+
+@compiled_allocating
+def _unlocked_us(
+    view: Table,
+    row: np.ndarray,
+    producer: np.ndarray,
+    consumer: np.ndarray,
+    is_breaking: np.ndarray,
+) -> np.ndarray:
+    """Of each operator, the work of those that wait for it alone."""
+    unlocked_us, waits_for = np.zeros(len(row), np.float64), np.zeros(len(row), np.int64)
+    for edge in range(len(consumer)):
+        waits_for[consumer[edge]] += is_breaking[edge]
+    for edge in range(len(consumer)):
+        if is_breaking[edge] and waits_for[consumer[edge]] == 1:
+            work_us = view.operators_history_remaining_us[row[consumer[edge]]]
+            unlocked_us[producer[edge]] += work_us
+    return unlocked_us
+
+
 @compiled
 def _log(value: float, unit: float) -> Any:
     return min(QUARTER * math.log(np.float32(value * (1.0 / unit)) + ONE), CAP)
@@ -120,8 +198,16 @@ def _share(part: float, whole: float) -> Any:
 
 
 @compiled
-def _see_operator(view: Table, simulation: int, row: int, out: np.ndarray, at: int) -> None:
-    """The column of an operator."""
+def _see_operator(
+    view: Table,
+    simulation: int,
+    row: int,
+    unlocked_us: float,
+    longest_us: float,
+    out: np.ndarray,
+    at: int,
+) -> None:
+    """The column of an operator; ``longest_us``: the longest path of its query that may begin."""
     query = view.operators_query[row]
     est_us, history_us = (
         view.operators_est_work_order_us[row],
@@ -129,12 +215,16 @@ def _see_operator(view: Table, simulation: int, row: int, out: np.ndarray, at: i
     )
     if math.isnan(history_us):
         history_us = est_us * view.simulations_correction[simulation]
-    path_us = view.operators_history_critical_path_us[row]
+    path_us, work_us = (
+        view.operators_history_critical_path_us[row],
+        view.operators_history_remaining_us[row],
+    )
+    query_us = max(view.queries_history_remaining_us[query], 1.0)
     out[0, at] = _log(est_us, 0.1 * MS)
     out[1, at] = _log(view.operators_observed_work_order_us[row], 0.1 * MS)
     out[2, at] = _log(history_us, 0.1 * MS)
     out[3, at] = _log(view.operators_est_remaining_us[row], MS)
-    out[4, at] = _log(view.operators_history_remaining_us[row], MS)
+    out[4, at] = _log(work_us, MS)
     out[5, at] = _log(view.operators_est_critical_path_us[row], MS)
     out[6, at] = _log(path_us, MS)
     out[7, at] = _log(view.operators_num_unclaimed[row], 1.0)
@@ -143,10 +233,13 @@ def _see_operator(view: Table, simulation: int, row: int, out: np.ndarray, at: i
     out[10, at] = _log(view.operators_est_state_bytes[row], MB)
     out[11, at] = _log(view.operators_est_output_bytes[row], MB)
     out[12, at] = _log(view.operators_memory_bytes[row], MB)
-    out[13, at] = _share(view.operators_num_done[row], max(view.operators_num_work_orders[row], 1))
-    out[14, at] = _share(path_us, max(view.queries_history_remaining_us[query], 1.0))
-    out[15, at] = view.operators_is_schedulable[row]
-    out[16, at] = view.operators_is_started[row]
+    out[13, at] = _log(unlocked_us, MS)
+    out[14, at] = _share(view.operators_num_done[row], max(view.operators_num_work_orders[row], 1))
+    out[15, at] = _share(path_us, query_us)
+    out[16, at] = _share(path_us, max(longest_us, 1.0))
+    out[17, at] = _share(work_us, query_us)
+    out[18, at] = view.operators_is_schedulable[row]
+    out[19, at] = view.operators_is_started[row]
     out[FIRST_KIND + view.operators_kind[row], at] = ONE
 
 
@@ -160,7 +253,10 @@ def _see_query(
     out: np.ndarray,
     at: int,
 ) -> None:
-    """The column of a query; ``work_us``: that all of its simulation have left."""
+    """The column of a query, but for what compares it with others.
+
+    ``work_us``: that all of its simulation have left.
+    """
     budget = place.budget_bytes[0]
     num_executors = max(view.simulations_num_executors[simulation], 1)
     own_us = view.queries_history_remaining_us[row]
@@ -174,17 +270,23 @@ def _see_query(
     out[7, at] = _log(view.queries_num_local_free[row], 1.0)
     out[8, at] = _log(view.queries_memory_bytes[row], MB)
     out[9, at] = _log(view.queries_est_state_bytes[row], MB)
-    out[10, at] = _share(view.queries_num_executors[row], num_executors)
-    out[11, at] = _share(own_us, max(work_us, 1.0))
+    out[13, at] = _share(view.queries_num_executors[row], num_executors)
+    out[14, at] = _share(own_us, max(work_us, 1.0))
     if budget > 0.0:
-        out[12, at] = _share(view.queries_memory_bytes[row], budget)
-        out[13, at] = _share(view.queries_est_state_bytes[row], budget)
-    out[14, at] = view.queries_start_us[row] >= 0
+        out[15, at] = _share(view.queries_memory_bytes[row], budget)
+        out[16, at] = _share(view.queries_est_state_bytes[row], budget)
+    out[18, at] = view.queries_start_us[row] >= 0
 
 
 @compiled
 def _see_whole(
-    view: Table, place: Table, row: int, num_queries: int, work_us: float, out: np.ndarray
+    view: Table,
+    place: Table,
+    row: int,
+    num_queries: int,
+    work_us: float,
+    ready: float,
+    out: np.ndarray,
 ) -> None:
     """The column of a simulation."""
     num_executors, budget = max(view.simulations_num_executors[row], 1), place.budget_bytes[0]
@@ -195,20 +297,28 @@ def _see_whole(
     out[4, 0] = _log(place.move_delay_us[0], 0.1 * MS)
     out[5, 0] = _log(budget, MB)
     out[6, 0] = _log(view.simulations_correction[row], 1.0)
-    out[7, 0] = _share(view.simulations_num_free[row], num_executors)
+    out[7, 0] = _log(ready / num_executors, 1.0)
+    out[8, 0] = _share(view.simulations_num_free[row], num_executors)
     if budget > 0.0:
         used = 0
         for node in range(view.simulations_memory_used_bytes.shape[1]):
             used += view.simulations_memory_used_bytes[row, node]
-        out[8, 0] = _share(used, budget)
-    out[9, 0] = place.is_sticky[0]
-    out[10, 0] = budget > 0.0
-    out[11, 0] = place.has_many_nodes[0]
+        out[9, 0] = _share(used, budget)
+    out[10, 0] = place.is_sticky[0]
+    out[11, 0] = budget > 0.0
+    out[12, 0] = place.has_many_nodes[0]
 
 
 @compiled
-def _hide(policy: Table, features: np.ndarray, first: int) -> None:
-    """Set to 0 what the policy must not see; ``first``: the place of the first feature's mask."""
+def _standardise(policy: Table, features: np.ndarray, first: int) -> None:
+    """Hide what the policy must not see, and scale the rest, see ``network.Standardised``.
+
+    ``first``: the place of the first feature.
+    """
     for at in range(len(features)):
         if policy.mask[first + at] == 0.0:
             features[at] = 0.0
+        mean, factor = policy.weights[first + at], policy.weights[NUM_FEATURES + first + at]
+        row = features[at]
+        for column in range(len(row)):
+            row[column] = min(max((row[column] - mean) * factor, -CAP), CAP)
