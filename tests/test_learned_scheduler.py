@@ -95,6 +95,19 @@ def test_a_shipped_policy_is_used_or_said_to_be_missing(
     assert made.card.policy == CONFIGS["decima"]
 
 
+def test_policies_that_come_with_lsched_go_by_name_unless_there_is_such_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "SHIPPED", tmp_path)
+    saved(tmp_path / "days", CONFIGS["decima"])
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    assert Learned("days").card.policy == CONFIGS["decima"]
+    saved(here / "days", CONFIGS["tree"])
+    assert Learned("days").card.policy == CONFIGS["tree"]
+
+
 def test_what_is_missing_is_said(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = importlib.util.find_spec
 

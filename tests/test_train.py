@@ -12,6 +12,8 @@ import pytest
 pytest.importorskip("numba")
 pytest.importorskip("safetensors")
 
+from policies import random_vector
+
 import sim
 import traces
 from lsched.arrivals import Arrivals
@@ -20,7 +22,7 @@ from lsched.learn.base_rules import best_rule, candidates
 from lsched.learn.checkpoint import load
 from lsched.learn.config import PolicyConfig
 from lsched.learn.directory import Description, read_validations, write_state
-from lsched.learn.evaluate import Evaluator, Setting
+from lsched.learn.evaluate import Evaluator, Outcome, Setting
 from lsched.learn.evolution import EvolutionConfig
 from lsched.learn.shapes import named
 from lsched.learn.training import TrainingConfig, TrainingState, begun, train
@@ -170,13 +172,37 @@ def test_cases_of_the_suite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "not both" in capsys.readouterr().err
 
 
-def test_some_cases_are_drawn_for_each_generation() -> None:
-    config = replace(CONFIG, cases=1, generations=2, validate_every=9)
-    with Evaluator(Setting((CASE,) * 3, POLICY, "mean")) as evaluator:
-        both = [state.num_decisions for state in train(evaluator, config, begun(POLICY, 0))]
-        all_of_them = replace(config, cases=0)
-        every = [state.num_decisions for state in train(evaluator, all_of_them, begun(POLICY, 0))]
-    assert every[0] == 3 * both[0]
+def test_some_cases_are_drawn_for_each_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    real = Evaluator.of_policies
+
+    def noted(self: Evaluator, weights: np.ndarray, *rest: np.ndarray) -> Outcome:
+        asked.append(rest[1])
+        return real(self, weights, *rest)
+
+    monkeypatch.setattr(Evaluator, "of_policies", noted)
+    config = replace(CONFIG, cases=2, generations=1, validate_every=9)
+    with Evaluator(Setting((CASE,) * 4, POLICY, "mean")) as evaluator:
+        list(train(evaluator, config, begun(POLICY, 0)))
+    _, cases = asked
+    pairs = config.evolution.pairs
+    assert cases.shape == (2 * pairs, 2)
+    assert np.array_equal(cases[:pairs], cases[pairs:])
+    assert np.all(cases[:, 0] != cases[:, 1])
+    assert len({tuple(drawn) for drawn in cases.tolist()}) > 1
+
+
+def test_costs_are_those_of_each_policy_on_its_own_cases_and_seeds() -> None:
+    other = replace(CASE, arrivals=replace(CASE.arrivals, load=0.3))
+    weights = np.stack([random_vector(POLICY, seed) for seed in range(3)])
+    seeds, cases = np.array([[1000], [1001], [1002]]), np.array([[0, 1], [1, 0], [0, 1]])
+    for workers in (1, 2):
+        with Evaluator(Setting((CASE, other), POLICY, "mean"), workers) as evaluator:
+            found = evaluator.of_policies(weights, seeds, cases).costs
+            for policy in range(3):
+                alone = evaluator.of_one(weights[policy], seeds[policy].tolist())[:, 0]
+                assert found[policy, :, 0].tolist() == alone[cases[policy]].tolist()
+    assert len(set(found.ravel().tolist())) == 6
 
 
 def test_a_policy_goes_on_from_another_with_its_encoder_as_it_is(tmp_path: Path) -> None:

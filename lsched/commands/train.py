@@ -142,8 +142,8 @@ class Options:
     seeds: Count = 1
     """Runs of each policy and case in a generation."""
 
-    cases_per_generation: OptionalCount = None
-    """Cases drawn for each generation; all if not given."""
+    cases_per_pair: OptionalCount = None
+    """Of several cases, so many are drawn for each pair; all if not given."""
 
     sigma: Number = 0.2
     """Size of the noise in the weights."""
@@ -183,7 +183,7 @@ def run(options: Options) -> None:
         validate_every=options.validate_every,
         validation_seeds=options.validation_seeds,
         patience=options.patience,
-        cases=options.cases_per_generation or 0,
+        cases=options.cases_per_pair or 0,
         is_encoder_frozen=options.freeze_encoder,
         seed=options.seed,
     )

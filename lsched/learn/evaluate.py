@@ -35,14 +35,14 @@ class Setting:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of some policies on one case.
+    """Of some policies.
 
     Attributes:
-        costs: by policy and seed.
+        costs: of the runs of each policy.
         num_decisions: scheduling events of all runs.
 
     Shapes:
-        costs: (policies, seeds)
+        costs: (policies, cases of each, seeds of each); of one case: (policies, seeds of each).
     """
 
     costs: np.ndarray
@@ -90,66 +90,50 @@ class Evaluator:
             self._pool.shutdown(wait=error is None, cancel_futures=True)
 
     def of_policies(
-        self, weights: np.ndarray, seeds: np.ndarray, cases: Sequence[int], share: float = 1.0
-    ) -> list[Outcome]:
-        """Costs of policies on each of some cases, by their places in the setting.
+        self, weights: np.ndarray | None, seeds: np.ndarray, cases: np.ndarray, share: float = 1.0
+    ) -> Outcome:
+        """Costs of policies, each on its own cases and seeds.
+
+        Args:
+            weights: see ``maps.flattened``; none: all are the rule that is corrected.
+            seeds: of each policy, for all of its cases.
+            cases: of each policy, by their places in the setting.
+            share: of the queries of a run.
 
         Shapes:
-            weights: (policies, weights), float32, see ``maps.flattened``.
-            seeds: (policies, seeds of each).
+            weights: (policies, weights), float32; seeds: (policies, seeds of each);
+            cases: (policies, cases of each).
         """
-        if len(weights) == 1:  # a validation
-            return self._of_one(weights, seeds, cases, share)
-        num_parts = min(self._num_parts(len(cases)), len(weights))
-        tasks = [
-            _Task(case, part, own, share)
-            for case in cases
-            for part, own in zip(
-                np.array_split(weights, num_parts), np.array_split(seeds, num_parts), strict=True
-            )
-        ]
-        return self._joined(tasks, cases, 0)
-
-    def of_rule(self, seeds: Sequence[int]) -> list[Outcome]:
-        """Costs of the rule that is corrected, one row, on each case."""
-        return self._of_one(None, np.array([seeds]), range(len(self.setting.cases)), 1.0)
-
-    def _of_one(
-        self, weights: np.ndarray | None, seeds: np.ndarray, cases: Sequence[int], share: float
-    ) -> list[Outcome]:
-        """Costs of one policy, or of the rule, whose seeds the processes share out."""
-        num_parts = min(self._num_parts(len(cases)), seeds.shape[1])
-        tasks = [
-            _Task(case, weights, part, share)
-            for case in cases
-            for part in np.array_split(seeds, num_parts, axis=1)
-        ]
-        return self._joined(tasks, cases, 1)
-
-    def _num_parts(self, num_cases: int) -> int:
-        """Parts of a case, so that all processes have something to do."""
-        return 1 if self._workers == 1 else math.ceil(2 * self._workers / num_cases)
-
-    def _joined(self, tasks: Sequence[_Task], cases: Sequence[int], axis: int) -> list[Outcome]:
+        tasks, targets = [], []
+        for case in np.unique(cases):
+            policies, places = np.nonzero(cases == case)
+            num_parts = math.ceil(self._num_tasks * len(policies) / cases.size)
+            for part in np.array_split(np.arange(len(policies)), min(num_parts, len(policies))):
+                own = policies[part]
+                its_weights = None if weights is None else weights[own]
+                tasks.append(_Task(int(case), its_weights, seeds[own], share))
+                targets.append((own, places[part]))
         outcomes = list(map(_run, tasks) if self._pool is None else self._pool.map(_run, tasks))
-        return [
-            Outcome(
-                np.concatenate(
-                    [
-                        outcome.costs
-                        for task, outcome in zip(tasks, outcomes, strict=True)
-                        if task.case == case
-                    ],
-                    axis=axis,
-                ),
-                sum(
-                    outcome.num_decisions
-                    for task, outcome in zip(tasks, outcomes, strict=True)
-                    if task.case == case
-                ),
-            )
-            for case in cases
-        ]
+        costs = np.empty((*cases.shape, seeds.shape[1]))
+        for target, outcome in zip(targets, outcomes, strict=True):
+            costs[target] = outcome.costs
+        return Outcome(costs, sum(outcome.num_decisions for outcome in outcomes))
+
+    def of_one(self, weights: np.ndarray | None, seeds: Sequence[int]) -> np.ndarray:
+        """Costs of one policy, or of the rule, on all cases.
+
+        Shapes:
+            weights: (weights,), float32; returns (cases, seeds).
+        """
+        # So many policies that are the same: their runs are shared out among processes.
+        copies = None if weights is None else np.repeat(weights[None], len(seeds), axis=0)
+        cases = np.tile(np.arange(len(self.setting.cases)), (len(seeds), 1))
+        return self.of_policies(copies, np.array(seeds)[:, None], cases).costs[:, :, 0].T
+
+    @property
+    def _num_tasks(self) -> int:
+        """So that all processes have something to do, and do not wait long for the last."""
+        return 1 if self._workers == 1 else 2 * self._workers
 
 
 _setting: Setting | None = None

@@ -21,10 +21,10 @@ SHIPPED = Path(__file__).parents[1] / "policies"
 
 
 class Learned:
-    """A policy of your own, from the files that ``lsched train`` writes.
+    """A policy from the files that ``lsched train`` writes, or one that comes with lsched.
 
     Args:
-        path: where they are, see ``checkpoint.files_of``.
+        path: where they are, see ``checkpoint.files_of``; else the name of one in ``SHIPPED``.
 
     Raises:
         CheckpointError: there is no policy that this version of lsched can use.
@@ -35,7 +35,10 @@ class Learned:
     """Nothing but which policy it is: ``lsched tune`` scores the one that is given."""
 
     def __init__(self, path: str) -> None:
+        if path in shipped_names() and not any(file.exists() for file in files_of(path)):
+            path = shipped(path)
         checkpoint = load(path)
+        self.files = files_of(path)
         self.card = checkpoint.card
         self._policy = _decider(checkpoint)
 
@@ -67,6 +70,11 @@ class Decima(Learned):
 
     def __init__(self) -> None:
         super().__init__(shipped("decima"))
+
+
+def shipped_names() -> list[str]:
+    """Names of the policies that come with lsched."""
+    return sorted(file.stem for file in SHIPPED.glob("*.safetensors"))
 
 
 def shipped(name: str) -> str:

@@ -42,7 +42,7 @@ class TrainingConfig:
         evolution: of a generation.
         seeds: runs of each policy and case in a generation; both policies of a pair have the same,
             other pairs have others.
-        cases: so many cases are drawn for each generation; 0: all.
+        cases: so many are drawn for each pair; 0: all.
         is_encoder_frozen: whether only the heads are trained.
         generations: at most.
         minutes: likewise.
@@ -167,7 +167,7 @@ def train(
     """
     spread = spread_of(evaluator.setting.policy, config.is_encoder_frozen)
     seeds = SEEDS["validation"][: config.validation_seeds]
-    usual = [outcome.costs[0] for outcome in evaluator.of_rule(seeds)]
+    usual = evaluator.of_one(None, seeds)
     began_s = time.monotonic() - state.elapsed_s
     while not is_over(state, config):
         state = _next(evaluator, config, state, spread)
@@ -198,29 +198,26 @@ def _next(
     noise = noise_of(evolution, spread, config.evolution.pairs, config.seed)
     weights = population(evolution, noise, config.evolution.sigma)
     num_cases = len(evaluator.setting.cases)
-    cases = list(range(num_cases))
-    if 0 < config.cases < num_cases:
-        cases = sorted(generator.choice(num_cases, config.cases, replace=False).tolist())
-    seeds = np.concatenate([chosen, chosen])
-    outcomes = evaluator.of_policies(weights, seeds, cases, share)
-    costs = np.mean([np.log(outcome.costs).mean(axis=1) for outcome in outcomes], axis=0)
+    num_drawn = min(config.cases or num_cases, num_cases)
+    cases = np.array([generator.choice(num_cases, num_drawn, replace=False) for _ in range(pairs)])
+    outcome = evaluator.of_policies(
+        weights, np.concatenate([chosen, chosen]), np.concatenate([cases, cases]), share
+    )
+    costs = np.log(outcome.costs).mean(axis=(1, 2))
     after = evolved(evolution, noise, spread, costs, config.evolution)
     if not np.all(np.isfinite(after.mean)):
         raise FloatingPointError("a weight is not a finite number")
-    num_decisions = state.num_decisions + sum(outcome.num_decisions for outcome in outcomes)
+    num_decisions = state.num_decisions + outcome.num_decisions
     return replace(state, evolution=after, num_decisions=num_decisions)
 
 
 def _validated(
-    evaluator: Evaluator, state: TrainingState, seeds: range, usual: list[np.ndarray]
+    evaluator: Evaluator, state: TrainingState, seeds: range, usual: np.ndarray
 ) -> TrainingState:
     """With one more validation of the average."""
     weights = state.evolution.average.astype(np.float32)
-    outcomes = evaluator.of_policies(weights[None], np.array([seeds]), range(len(usual)))
-    ratios = tuple(
-        mean_ratio(outcome.costs[0].tolist(), own.tolist())
-        for outcome, own in zip(outcomes, usual, strict=True)
-    )
+    costs = evaluator.of_one(weights, seeds)
+    ratios = tuple(map(mean_ratio, costs.tolist(), usual.tolist()))
     ratio = float(np.exp(np.mean(np.log(ratios))))
     validation = Validation(
         state.evolution.generation, ratio, ratios, state.elapsed_s, state.num_decisions

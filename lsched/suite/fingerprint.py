@@ -24,15 +24,18 @@ def fingerprint(setting: Mapping[str, object], scheduler: str) -> str:
     """A digest of the setting, of the simulator, and of all that the scheduler is made of.
 
     That is its text, the file of its class (of one that comes with this project, all of the
-    directory), and the files and directories that its parameters name, such as a policy's weights.
+    directory), the files and directories that its parameters name, and its ``files``, such as a
+    policy's weights.
     """
     sha = hashlib.sha256(json.dumps(setting, sort_keys=True).encode())
     sha.update(_simulator())
     sha.update(scheduler.encode())
-    source = Path(inspect.getfile(type(make_scheduler(scheduler))))
+    made = make_scheduler(scheduler)
+    source = Path(inspect.getfile(type(made)))
     is_own = any(source.is_relative_to(_folder(package)) for package in (sim, lsched))
     named = [Path(value) for value in split_text(scheduler)[1].values()]
-    for path in (source.parent if is_own else source, *named):
+    files = getattr(made, "files", ())
+    for path in (source.parent if is_own else source, *named, *files):
         _add(sha, sorted(path.rglob("*")) if path.is_dir() else [path])
     return sha.hexdigest()
 
