@@ -172,6 +172,20 @@ def test_cases_of_the_suite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "not both" in capsys.readouterr().err
 
 
+def test_a_policy_without_a_rule_is_compared_with_fair_share(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quick = [*OPTIONS, "--rule", "none", "--observed", "decima", "--no-direct"]
+    out = ["--out", str(tmp_path), "--generations", "1", "--validate-every", "1"]
+    assert main(["train", *quick, *out, "--validation-seeds", "2"]) == 0
+    shown = capsys.readouterr()
+    assert "× fair" in shown.err
+    (ratio,) = load(tmp_path).card.training.validation.values()
+    (validation,) = read_validations(tmp_path)
+    assert ratio == validation.ratio
+    assert f"validation: {ratio:.4f} × fair" in shown.out
+
+
 def test_some_cases_are_drawn_for_each_pair(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     real = Evaluator.of_policies

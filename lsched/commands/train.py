@@ -33,7 +33,7 @@ from lsched.commands.suite_options import DEFAULT_DATA, DataPath, chosen_cases
 from lsched.errors import OptionError
 from lsched.learn.base_rules import best_rule
 from lsched.learn.checkpoint import load as load_policy
-from lsched.learn.config import HEADS, Encoder, Head, Observed, PolicyConfig
+from lsched.learn.config import HEADS, NO_RULE, Encoder, Head, Observed, PolicyConfig
 from lsched.learn.directory import (
     STATE_FILE,
     Description,
@@ -199,7 +199,7 @@ def run(options: Options) -> None:
     setting = Setting(tuple(cases), policy, options.objective)
     command = "lsched " + shlex.join(sys.argv[1:])
     with Evaluator(setting, options.workers) as evaluator, _curves(options) as write:
-        show = _Display(config)
+        show = _Display(config, "fair" if policy.rule == NO_RULE else "rule")
         for state in train(evaluator, config, first):
             write_state(options.out, state, description)
             is_validated = state.evolution.generation % config.validate_every == 0
@@ -209,7 +209,7 @@ def run(options: Options) -> None:
             show(state)
     write_policy(options.out, state, description, command, _seeds_of(config))
     assert is_over(state, config)
-    _report(state, policy.rule, options.out)
+    _report(state, policy.reference, options.out)
 
 
 def _first_policy(options: Options, cases: list[Case]) -> tuple[PolicyConfig, np.ndarray | None]:
@@ -346,8 +346,8 @@ def _curves(options: Options) -> Iterator[Any]:
 class _Display:
     """Lines on standard error: one for each validation; on a terminal, one that changes."""
 
-    def __init__(self, config: TrainingConfig) -> None:
-        self._config = config
+    def __init__(self, config: TrainingConfig, what: str) -> None:
+        self._config, self._what = config, what
         self._console = Console(stderr=True, highlight=False)
         self._num_shown = -1
 
@@ -364,12 +364,12 @@ class _Display:
     def _line(self, state: TrainingState) -> str:
         generation = state.evolution.generation
         speed = state.num_decisions / max(state.elapsed_s, 1e-9)
-        last = state.validations[-1].ratio if state.validations else 1.0
+        last = state.validations[-1].ratio if state.validations else state.first_ratio
         by_time_s = 60.0 * self._config.minutes - state.elapsed_s
         by_count_s = (self._config.generations - generation) * state.elapsed_s / generation
         left_s = max(min(by_time_s, by_count_s), 0.0)
         return (
-            f"generation {generation}  × rule {last:.4f} (best {state.best_ratio:.4f})  "
+            f"generation {generation}  × {self._what} {last:.4f} (best {state.best_ratio:.4f})  "
             f"{speed:,.0f} decisions/s  at most {duration(left_s)} left"
         )
 

@@ -54,6 +54,11 @@ class PolicyConfig:
     heads: tuple[Head, ...] = HEADS
     is_direct: bool = True
 
+    @property
+    def reference(self) -> str:
+        """What it is compared with in training: its rule, or fair share."""
+        return "fair" if self.rule == NO_RULE else self.rule
+
     def without(self, head: Head) -> PolicyConfig:
         """The same policy without one head."""
         return replace(self, heads=tuple(each for each in self.heads if each != head))

@@ -19,10 +19,10 @@ import numpy as np
 from lsched.errors import CheckpointError
 from lsched.learn.card import Training
 from lsched.learn.checkpoint import save
-from lsched.learn.config import PolicyConfig
+from lsched.learn.config import NO_RULE, PolicyConfig
 from lsched.learn.evolution import EvolutionState
 from lsched.learn.shapes import named, weight_shapes
-from lsched.learn.training import TrainingState, Validation
+from lsched.learn.training import TrainingState, Validation, first_ratio
 from traces.output import atomic_file
 
 STATE_FILE, CONFIG_FILE = "state.npz", "training.json"
@@ -149,6 +149,7 @@ def _state_in(arrays: dict[str, np.ndarray], description: Description) -> Traini
             int(generation),
         ),
         arrays["best"].astype(np.float32),
+        first_ratio(description.policy),
         _validations_in(arrays),
         int(num_decisions),
         float(elapsed_s),
@@ -173,7 +174,10 @@ def write_policy(
 ) -> None:
     """Write the best policy so far."""
     best = min(state.validations, key=lambda each: each.ratio, default=None)
-    ratios = (1.0,) * len(description.traces) if best is None or best.ratio >= 1.0 else best.ratios
+    ratios = (state.first_ratio,) * len(description.traces)
+    if best is not None and best.ratio < state.first_ratio:
+        ratios = best.ratios
+    reference = "fair share" if description.policy.rule == NO_RULE else "the rule"
     names = [
         f"{trace}, {cluster}, {arrivals}"
         for trace, cluster, arrivals in zip(
@@ -189,7 +193,9 @@ def write_policy(
         training_s=round(state.elapsed_s, 1),
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         validation={
-            f"ratio to the rule: {name}": ratio for name, ratio in zip(names, ratios, strict=True)
+            f"ratio to {reference}: {name}": ratio
+            for name, ratio in zip(names, ratios, strict=True)
+            if math.isfinite(ratio)
         },
     )
     save(directory, description.policy, named(description.policy, state.best), training)

@@ -95,7 +95,7 @@ class Evaluator:
         """Costs of policies, each on its own cases and seeds.
 
         Args:
-            weights: see ``maps.flattened``; none: all are the rule that is corrected.
+            weights: see ``maps.flattened``; none: all are what the policy is compared with.
             seeds: of each policy, for all of its cases.
             cases: of each policy, by their places in the setting.
             share: of the queries of a run.
@@ -120,7 +120,7 @@ class Evaluator:
         return Outcome(costs, sum(outcome.num_decisions for outcome in outcomes))
 
     def of_one(self, weights: np.ndarray | None, seeds: Sequence[int]) -> np.ndarray:
-        """Costs of one policy, or of the rule, on all cases.
+        """Costs of one policy, or of what it is compared with, on all cases.
 
         Shapes:
             weights: (weights,), float32; returns (cases, seeds).
@@ -151,7 +151,7 @@ def _run(task: _Task) -> Outcome:
     seeds: list[int] = task.seeds.ravel().tolist()
     drawn = {seed: case.run_of(seed, task.share) for seed in set(seeds)}
     runs: list[Trace] = [drawn[seed] for seed in seeds]
-    scheduler: str | Decider = _setting.policy.rule
+    scheduler: str | Decider = _setting.policy.reference
     if task.weights is not None:
         members = np.repeat(np.arange(len(task.weights)), task.seeds.shape[1])
         scheduler = Decider(_setting.policy, task.weights, members)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lsched.learn.config import NO_RULE, PolicyConfig
+from lsched.learn.config import PolicyConfig
 from lsched.learn.features import TABLES
 from lsched.learn.observation import observe
 from lsched.learn.shapes import NUM_SCALES
@@ -28,7 +28,7 @@ def moments_of(cases: Sequence[Case], policy: PolicyConfig) -> Moments:
     Shapes:
         of a group of F features: (F,) and (F,).
     """
-    rule = make_scheduler("fair" if policy.rule == NO_RULE else policy.rule)
+    rule = make_scheduler(policy.reference)
     seen: dict[str, list[np.ndarray]] = {group: [] for group in TABLES}
     seed = SEEDS["training"][0]
     for case in cases:

@@ -6,13 +6,14 @@ stopped and goes on from its last state ends with the same weights as one that i
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from lsched.learn.config import PolicyConfig
+from lsched.learn.config import NO_RULE, PolicyConfig
 from lsched.learn.evaluate import Evaluator
 from lsched.learn.evolution import (
     EvolutionConfig,
@@ -91,7 +92,9 @@ class TrainingState:
 
     Attributes:
         evolution: where it is.
-        best: weights of the best validation; the rule's at first.
+        best: weights of the best validation; the first ones until one is better.
+        first_ratio: of the first weights: 1, as they leave all to the rule; without a rule it is
+            not known, and infinite.
         validations: all so far.
         num_decisions: scheduling events so far.
         elapsed_s: seconds so far.
@@ -99,19 +102,20 @@ class TrainingState:
 
     evolution: EvolutionState
     best: np.ndarray
+    first_ratio: float
     validations: tuple[Validation, ...] = field(default=())
     num_decisions: int = 0
     elapsed_s: float = 0.0
 
     @property
     def best_ratio(self) -> float:
-        """Of the best validation; the rule's own is 1."""
-        return min((each.ratio for each in self.validations), default=1.0)
+        """Of the best validation, or of the first weights."""
+        return min(self.first_ratio, *(each.ratio for each in self.validations), math.inf)
 
     @property
     def num_stale(self) -> int:
         """Validations since the best one."""
-        ratios = [1.0, *(each.ratio for each in self.validations)]
+        ratios = [self.first_ratio, *(each.ratio for each in self.validations)]
         return len(ratios) - 1 - int(np.argmin(ratios))
 
 
@@ -154,7 +158,14 @@ def begun(config: PolicyConfig, seed: int, weights: np.ndarray | None = None) ->
     """
     if weights is None:
         weights = first_weights(config, seed)
-    return TrainingState(EvolutionState.at(weights), weights.astype(np.float32))
+    return TrainingState(
+        EvolutionState.at(weights), weights.astype(np.float32), first_ratio(config)
+    )
+
+
+def first_ratio(config: PolicyConfig) -> float:
+    """See ``TrainingState``."""
+    return math.inf if config.rule == NO_RULE else 1.0
 
 
 def train(
