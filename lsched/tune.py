@@ -36,7 +36,12 @@ GRIDS: dict[str, Grid] = {
     "fair": {"spare": ("share", "idle"), "held": ("give", "keep"), "memory": ("ignore", "gate")},
     "weighted-fair": {"alpha": (-2.0, -1.0, -0.5, 0.5, 1.0), "size": SIZES},
     "sjf": {"size": SIZES, "memory": ("ignore", "gate")},
-    "srpt": {"size": SIZES, "share": SHARES, "memory": ("ignore", "gate")},
+    "srpt": {
+        "size": SIZES,
+        "share": SHARES,
+        "memory": ("ignore", "gate"),
+        "operators": ("plan", "shortest"),
+    },
     "oracle-srpt": {"share": SHARES, "memory": ("ignore", "gate")},
     "hesrpt": {"p": (0.2, 0.35, 0.5, 0.65, 0.8, 0.9), "size": SIZES},
     "critical-path": {"size": SIZES, "memory": ("ignore", "gate")},

@@ -37,10 +37,16 @@ SIZES = ("estimate", "observed", "history")
 LISTINGS = [
     f"memory={m}+pipeline={p}" for m in ("ignore", "gate") for p in ("always", "never", "best")
 ]
+SHORTEST = "operators=shortest"
 
 
 def policies() -> Iterator[str]:
     """All five rules with all combinations of words, and numbers of all sizes."""
+    yield f"fifo:{SHORTEST}"
+    yield f"fair:{SHORTEST}+spare=idle+pipeline=best"
+    for size in SIZES:
+        yield f"srpt:size={size}+share=2.6+{SHORTEST}"
+        yield f"reserve:size={size}+reserve=0.4+{SHORTEST}+memory=gate"
     for listing in LISTINGS:
         yield f"fifo:{listing}"
         for spare in ("share", "idle"):

@@ -53,8 +53,9 @@ RULES = (
     "srpt:cap=0.4+pipeline=never",
     "srpt:size=history+share=3+pipeline=best",
     "priced:memory=gate+pipeline=best",
+    "srpt:size=history+share=2+operators=shortest+pipeline=best",
     "fair",
-    "fair:spare=idle",
+    "fair:spare=idle+operators=shortest",
     "fifo:memory=gate",
 )
 

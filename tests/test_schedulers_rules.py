@@ -216,6 +216,17 @@ def test_critical_path_pipelining_starts_the_heaviest_pipeline() -> None:
     assert started(trace(shape), "critical-path") == [0, 3, 1]
 
 
+@pytest.mark.parametrize(
+    "rule", ["fifo", "fair", "weighted-fair", "srpt", "srpt:size=history", "hesrpt", "reserve"]
+)
+def test_the_shortest_operator_first_builds_before_it_probes(rule: str) -> None:
+    # A scan of 20 that probes, in its pipeline, what an operator of 5 builds.
+    shape = plan(op(20), op(5), op(10), edges="0-2 1>2")
+    joint = "+" if ":" in rule else ":"
+    assert started(trace(shape), rule) == [0, 1, 2]
+    assert started(trace(shape), f"{rule}{joint}operators=shortest") == [1, 0]
+
+
 def started(the_trace: Trace, scheduler: str) -> list[int]:
     """Roots of pipelines in order of their start, on one executor."""
     simulation, policy = start(the_trace, scheduler)

@@ -161,9 +161,11 @@ def test_a_step_changes_one_parameter() -> None:
         "srpt:size=history+share=3",
         "srpt:size=history+share=2+spare=idle",
         "srpt:size=history+share=2+pipeline=best",
+        "srpt:size=history+share=2+operators=shortest",
     }
     gated = set(neighbours("srpt", BY_NAME["tpch-0.7-inmemory-scarce"], 1.5))
-    assert gated == {"srpt:memory=gate", "srpt:spare=idle", "srpt:pipeline=best"}
+    words = ("memory=gate", "spare=idle", "pipeline=best", "operators=shortest")
+    assert gated == {f"srpt:{word}" for word in words}
 
 
 def test_tuning_finds_what_beats_all_that_it_tried(tiny: SuiteCase) -> None:

@@ -13,8 +13,14 @@ from sim import simulate_many
 from sim.registry import split_text
 from traces.split import SEEDS
 
-WORDS = (("size", "observed"), ("spare", "idle"), ("pipeline", "best"))
+WORDS = (
+    ("operators", "shortest"),
+    ("size", "observed"),
+    ("spare", "idle"),
+    ("pipeline", "best"),
+)
 ACCEPT = {
+    "operators": ("fair", "srpt"),
     "size": ("srpt", "priced"),
     "spare": ("fair", "srpt"),
     "pipeline": ("fair", "srpt", "priced"),

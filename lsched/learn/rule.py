@@ -30,7 +30,8 @@ BEST_DEGREE = 0
     OFFSET,
     SLOWDOWN,
     HOLD_MOVES,
-) = range(11)
+    IS_SHORTEST_FIRST,
+) = range(12)
 """Places in a rule's numbers. ``CAP`` and ``SHARE``: as in ``QueryLimit``, 0 for none."""
 
 
@@ -41,12 +42,12 @@ def rule_numbers(text: str) -> np.ndarray:
         text: a scheduler with parameters, or ``none``.
 
     Shapes:
-        returns (11,), float64
+        returns (12,), float64
 
     Raises:
         ValueError: it is not a rule that can be corrected.
     """
-    numbers = np.zeros(HOLD_MOVES + 1)
+    numbers = np.zeros(IS_SHORTEST_FIRST + 1)
     if text == NO_RULE:
         numbers[DEGREE] = 1
         return numbers
@@ -68,3 +69,4 @@ def _fill(numbers: np.ndarray, rule: CompiledRule) -> None:
     numbers[CAP], numbers[SHARE] = rule.cap or 0.0, rule.share or 0.0
     numbers[WEIGHT], numbers[OFFSET] = rule.weight, rule.offset
     numbers[SLOWDOWN], numbers[HOLD_MOVES] = rule.slowdown, rule.hold_moves
+    numbers[IS_SHORTEST_FIRST] = rule.operators == "shortest"

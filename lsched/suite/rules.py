@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lsched.specs import grid_specs, text_of
@@ -18,20 +18,22 @@ SIZES = ("estimate", "history", "observed")
 FEW_SIZES = ("estimate", "history")
 SPARE = ("share", "idle")
 MEMORY = ("ignore", "gate")
+FIRST: dict[str, Sequence[object]] = {"operators": ("shortest",)}
+"""Mostly better by far; the other way is tried when the best are refined."""
 
 COARSE: Mapping[str, tuple[Grid, ...]] = {
     "fair": ({"spare": SPARE}, {"spare": ("idle",), "held": ("keep",)}),
     "srpt": (
-        {"size": SIZES},
-        {"size": SIZES, "share": (0.5, 1.0, 1.5, 2.0, 3.0, 5.0), "spare": SPARE},
-        {"size": SIZES, "cap": (0.1, 0.25, 0.5), "spare": SPARE},
+        {"size": SIZES, **FIRST},
+        {"size": SIZES, "share": (0.5, 1.0, 1.5, 2.0, 3.0, 5.0), "spare": SPARE, **FIRST},
+        {"size": SIZES, "cap": (0.1, 0.25, 0.5), "spare": SPARE, **FIRST},
     ),
     "priced": (
         {"size": SIZES, "weight": (0.1, 0.3, 0.84, 2.0), "slowdown": (0.0, 0.005, 0.0165, 0.05)},
     ),
     # Asked in Python, a hundred times as slow.
-    "weighted-fair": ({"alpha": (-0.7, -1.5), "size": FEW_SIZES},),
-    "hesrpt": ({"p": (0.3, 0.6), "size": FEW_SIZES},),
+    "weighted-fair": ({"alpha": (-0.7, -1.5), "size": FEW_SIZES, **FIRST},),
+    "hesrpt": ({"p": (0.3, 0.6), "size": FEW_SIZES, **FIRST},),
     "critical-path": ({"size": FEW_SIZES},),
     "slots": ({"slots": (3, 8)},),
     "stride": ({"quantum_us": (200_000,)},),
@@ -95,6 +97,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "spare": SPARE,
     "memory": MEMORY,
     "pipeline": ("always", "best"),
+    "operators": ("plan", "shortest"),
 }
 
 

@@ -162,7 +162,7 @@ JUDGED = _record("number", "work_us")
 """Predicted work of a query that the rule ``reserve`` has seen, the ``number``-th from 0 on."""
 
 RULE = _record(
-    "kind size memory_gate degree is_spare_shared limit_by keeps",
+    "kind size memory_gate degree is_spare_shared limit_by keeps is_shortest_first",
     "limit weight offset slowdown hold_moves reserve short",
 )
 """A compiled scheduler and its parameters."""

@@ -24,13 +24,11 @@ MemoryRule = Literal["gate", "ignore"]
 PipelineRule = Literal["always", "never", "best"]
 """How many operators run together: as many as can, one, or what a small cost model says."""
 
+OperatorRule = Literal["plan", "shortest"]
+"""What of a query runs first: as the plan has it, or the operator with least remaining work."""
+
 Rank = Callable[[QueryView], Sequence[OperatorView]]
 """The operators of a query that may run, most urgent first."""
-
-
-def plan_order(query: QueryView) -> Sequence[OperatorView]:
-    """What may run of a query, in the plan's order."""
-    return query.schedulable
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +39,22 @@ class Listing:
         memory: see ``MemoryRule``.
         pipeline: see ``PipelineRule``.
         spare: see ``Spare``.
+        operators: see ``OperatorRule``.
+        size: where the work of operators comes from.
     """
 
     memory: MemoryRule = "ignore"
     pipeline: PipelineRule = "always"
     spare: Spare = "idle"
+    operators: OperatorRule = "plan"
+    size: Size = "estimate"
 
     def __post_init__(self) -> None:
         check_choice("memory", self.memory, MemoryRule)
         check_choice("pipeline", self.pipeline, PipelineRule)
         check_choice("spare", self.spare, Spare)
+        check_choice("operators", self.operators, OperatorRule)
+        check_choice("size", self.size, Size)
 
     def admitted(self, view: ClusterView, queries: Sequence[QueryView]) -> Sequence[QueryView]:
         """Those of ``queries``, most urgent first, that may run.
@@ -79,12 +83,14 @@ class Listing:
         self,
         view: ClusterView,
         limits: Iterable[tuple[QueryView, int]],
-        rank: Rank = plan_order,
+        rank: Rank | None = None,
     ) -> list[Allocation]:
         """Allocations for queries with limits, in order; what is spare comes after all of them.
 
-        A limit of 0 leaves a query out of the first round.
+        A limit of 0 leaves a query out of the first round. ``rank``, if given, has precedence over
+        ``operators``.
         """
+        rank = rank or self.ranked
         degree = self.degree_rule(view)
         full = view.num_executors
         first, second = [], []
@@ -96,6 +102,13 @@ class Listing:
                 if limit < full:
                     second.append(Allocation(operator, full, operators))
         return first if self.spare == "idle" else first + second
+
+    def ranked(self, query: QueryView) -> Sequence[OperatorView]:
+        """What may run of a query, by ``operators``; of equals as the plan has it."""
+        if self.operators == "plan":
+            return query.schedulable
+        left_us = query.operator_remaining_us(self.size)
+        return sorted(query.schedulable, key=lambda operator: left_us[operator.index])
 
     def degree_rule(self, view: ClusterView) -> Callable[[OperatorView], int]:
         """The pipeline degree of each root, by ``pipeline``."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from sim.schedulers.common import MemoryRule, PipelineRule, Spare
+from sim.schedulers.common import MemoryRule, OperatorRule, PipelineRule, Spare
 from sim.view import Size
 
 Kind = Literal["fifo", "fair", "srpt", "priced", "reserve"]
@@ -28,6 +28,7 @@ class CompiledRule:
         weight, offset, slowdown, hold_moves: see ``Priced``.
         reserve, short: see ``Reserve``.
         keeps: ``held=keep``, see ``Fair``.
+        operators: see ``Listing``; by ``size``.
     """
 
     kind: Kind
@@ -44,6 +45,7 @@ class CompiledRule:
     reserve: float = 0.0
     short: float = 0.0
     keeps: bool = False
+    operators: OperatorRule = "plan"
 
 
 def compiled_rule_of(policy: object) -> CompiledRule | None:

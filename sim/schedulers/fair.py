@@ -9,6 +9,7 @@ from sim.schedule import Allocation
 from sim.schedulers.common import (
     Listing,
     MemoryRule,
+    OperatorRule,
     PipelineRule,
     Spare,
     check_choice,
@@ -34,7 +35,7 @@ class Fair:
         held: ``give``: a query that has more executors than its limit, because others have come,
             gives them back as their work orders end; ``keep``: it keeps those it has, idle local
             ones too, while it can use them.
-        memory, pipeline: see ``Listing``.
+        memory, pipeline, operators: see ``Listing``.
     """
 
     def __init__(
@@ -44,10 +45,11 @@ class Fair:
         held: Held = "give",
         memory: MemoryRule = "ignore",
         pipeline: PipelineRule = "always",
+        operators: OperatorRule = "plan",
     ) -> None:
         check_choice("held", held, Held)
         self._keeps = held == "keep"
-        self._listing = Listing(memory, pipeline, spare)
+        self._listing = Listing(memory, pipeline, spare, operators)
 
     def decide(self, view: ClusterView) -> list[Allocation]:
         """Answer a scheduling event."""
@@ -66,6 +68,7 @@ class Fair:
             listing.spare,
             share=1.0,
             keeps=self._keeps,
+            operators=listing.operators,
         )
 
     def _kept(self, query: QueryView) -> int:

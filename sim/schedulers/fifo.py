@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sim.registry import register
 from sim.schedule import Allocation
-from sim.schedulers.common import Listing, MemoryRule, PipelineRule
+from sim.schedulers.common import Listing, MemoryRule, OperatorRule, PipelineRule
 from sim.schedulers.compiled_rule import CompiledRule
 from sim.view import ClusterView
 
@@ -14,11 +14,17 @@ class Fifo:
     """Queries in order of arrival; the first takes all the executors it can use.
 
     Args:
-        memory, pipeline: see ``Listing``.
+        memory, pipeline, operators: see ``Listing``.
     """
 
-    def __init__(self, *, memory: MemoryRule = "ignore", pipeline: PipelineRule = "always") -> None:
-        self._listing = Listing(memory, pipeline)
+    def __init__(
+        self,
+        *,
+        memory: MemoryRule = "ignore",
+        pipeline: PipelineRule = "always",
+        operators: OperatorRule = "plan",
+    ) -> None:
+        self._listing = Listing(memory, pipeline, operators=operators)
 
     def decide(self, view: ClusterView) -> list[Allocation]:
         """Answer a scheduling event."""
@@ -27,4 +33,5 @@ class Fifo:
 
     def compiled_rule(self) -> CompiledRule:
         """The same rule in the compiled engine."""
-        return CompiledRule("fifo", self._listing.memory, self._listing.pipeline)
+        listing = self._listing
+        return CompiledRule("fifo", listing.memory, listing.pipeline, operators=listing.operators)

@@ -9,6 +9,7 @@ from sim.schedule import Allocation
 from sim.schedulers.common import (
     Listing,
     MemoryRule,
+    OperatorRule,
     PipelineRule,
     Spare,
     check_choice,
@@ -44,7 +45,7 @@ class HeSrpt:
         p: exponent of the speed-up.
         size: where the work comes from.
         spare: whether executors left over go to queries that can use more.
-        memory, pipeline: see ``Listing``.
+        memory, pipeline, operators: see ``Listing``.
     """
 
     def __init__(
@@ -55,12 +56,13 @@ class HeSrpt:
         spare: Spare = "share",
         memory: MemoryRule = "ignore",
         pipeline: PipelineRule = "always",
+        operators: OperatorRule = "plan",
     ) -> None:
         check_number("p", p, 0.0, 0.999)
         check_choice("size", size, Size)
         self._p = p
         self._size = size
-        self._listing = Listing(memory, pipeline, spare)
+        self._listing = Listing(memory, pipeline, spare, operators, size)
 
     def decide(self, view: ClusterView) -> list[Allocation]:
         """Answer a scheduling event."""

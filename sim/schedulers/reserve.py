@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sim.registry import register
 from sim.schedule import Allocation
-from sim.schedulers.common import Listing, MemoryRule, PipelineRule, check_number
+from sim.schedulers.common import Listing, MemoryRule, OperatorRule, PipelineRule, check_number
 from sim.schedulers.compiled_rule import CompiledRule
 from sim.schedulers.short import ShortQueries, divided
 from sim.schedulers.srpt import QueryLimit
@@ -25,7 +25,7 @@ class Reserve:
             queries seen before it.
         size: where the work comes from.
         cap, share: the limit per query, see ``QueryLimit``.
-        memory, pipeline: see ``Listing``.
+        memory, pipeline, operators: see ``Listing``.
     """
 
     def __init__(
@@ -38,12 +38,13 @@ class Reserve:
         share: float | None = None,
         memory: MemoryRule = "ignore",
         pipeline: PipelineRule = "always",
+        operators: OperatorRule = "plan",
     ) -> None:
         check_number("reserve", reserve, 0.0, 1.0)
         self._reserve, self._size = reserve, size
         self._short = ShortQueries(short, size)
         self._limit = QueryLimit(cap, share)
-        self._listing = Listing(memory, pipeline)
+        self._listing = Listing(memory, pipeline, operators=operators, size=size)
 
     def decide(self, view: ClusterView) -> list[Allocation]:
         """Answer a scheduling event."""
@@ -71,6 +72,7 @@ class Reserve:
             share=limit.share,
             reserve=self._reserve,
             short=self._short.quantile,
+            operators=listing.operators,
         )
 
     def _remaining_us(self, query: QueryView) -> float:

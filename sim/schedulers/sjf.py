@@ -11,7 +11,6 @@ from sim.schedulers.common import (
     MemoryRule,
     PipelineRule,
     check_choice,
-    plan_order,
     total_us,
 )
 from sim.view import ClusterView, OperatorView, QueryView, Size
@@ -52,4 +51,4 @@ class ShortestJobFirst:
 
     def _rank(self, query: QueryView) -> Sequence[OperatorView]:
         """The operators of a query that may run, most urgent first."""
-        return plan_order(query)
+        return self._listing.ranked(query)

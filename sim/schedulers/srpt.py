@@ -7,6 +7,7 @@ from sim.schedule import Allocation
 from sim.schedulers.common import (
     Listing,
     MemoryRule,
+    OperatorRule,
     PipelineRule,
     Spare,
     check_choice,
@@ -56,7 +57,7 @@ class ShortestRemaining:
         cap, share: the limit per query, see ``QueryLimit``; default all executors.
         spare: with a limit, whether executors left over go to queries that can use more, least
             remaining work first.
-        memory, pipeline: see ``Listing``.
+        memory, pipeline, operators: see ``Listing``.
     """
 
     def __init__(
@@ -68,11 +69,12 @@ class ShortestRemaining:
         spare: Spare = "share",
         memory: MemoryRule = "ignore",
         pipeline: PipelineRule = "always",
+        operators: OperatorRule = "plan",
     ) -> None:
         check_choice("size", size, Size)
         self._size = size
         self._limit = QueryLimit(cap, share)
-        self._listing = Listing(memory, pipeline, spare)
+        self._listing = Listing(memory, pipeline, spare, operators, size)
 
     def decide(self, view: ClusterView) -> list[Allocation]:
         """Answer a scheduling event."""
@@ -91,6 +93,7 @@ class ShortestRemaining:
             size=self._size,
             cap=limit.cap,
             share=limit.share,
+            operators=listing.operators,
         )
 
     def _remaining_us(self, query: QueryView) -> float:

@@ -7,6 +7,7 @@ from sim.schedule import Allocation
 from sim.schedulers.common import (
     Listing,
     MemoryRule,
+    OperatorRule,
     PipelineRule,
     Spare,
     check_choice,
@@ -30,7 +31,7 @@ class WeightedFair:
         alpha: 1 is proportional, 0 is fair, -1 favours short queries.
         size: where a query's work comes from.
         spare: whether executors left over go to queries that can use more, in order of arrival.
-        memory, pipeline: see ``Listing``.
+        memory, pipeline, operators: see ``Listing``.
     """
 
     def __init__(
@@ -41,12 +42,13 @@ class WeightedFair:
         spare: Spare = "share",
         memory: MemoryRule = "ignore",
         pipeline: PipelineRule = "always",
+        operators: OperatorRule = "plan",
     ) -> None:
         check_number("alpha", alpha, -10.0, 10.0)
         check_choice("size", size, Size)
         self._alpha = alpha
         self._size = size
-        self._listing = Listing(memory, pipeline, spare)
+        self._listing = Listing(memory, pipeline, spare, operators, size)
 
     def decide(self, view: ClusterView) -> list[Allocation]:
         """Answer a scheduling event."""

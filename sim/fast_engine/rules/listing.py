@@ -9,7 +9,13 @@ import numpy as np
 
 from sim.fast_engine.compile import compiled, compiled_allocating
 from sim.fast_engine.layout import World
-from sim.fast_engine.observed import arrival_order, claimed_bytes, is_schedulable, remaining_us
+from sim.fast_engine.observed import (
+    arrival_order,
+    claimed_bytes,
+    is_schedulable,
+    operator_remaining_us,
+    remaining_us,
+)
 from sim.fast_engine.rules.pipelining import MOST_BYTES, best_degree, budget_bytes
 from sim.fast_engine.rules.record import BEST
 
@@ -60,7 +66,7 @@ def add_entry(world: World, root: int, limit: int, degree: int) -> None:
     run.num_entries += 1
 
 
-@compiled
+@compiled_allocating
 def add_query(world: World, query: int, limit: int, others_bytes: int) -> None:
     """Append what a query may run.
 
@@ -70,9 +76,25 @@ def add_query(world: World, query: int, limit: int, others_bytes: int) -> None:
         limit: executors that it may hold.
         others_bytes: see ``cached_bytes``.
     """
-    degree, base = world.rule[0].degree, world.queries[query].base_slot
-    for slot in range(base, base + world.queries[query].num_operators):
+    degree = world.rule[0].degree
+    for slot in ranked(world, query):
+        own = best_degree(world, slot, others_bytes) if degree == BEST else degree
+        add_entry(world, slot, limit, own)
+
+
+@compiled_allocating
+def ranked(world: World, query: int) -> np.ndarray:
+    """Slots of what a query may run, most urgent first, see ``Listing.ranked``."""
+    rule, base = world.rule[0], world.queries[query].base_slot
+    slots, count = np.empty(world.queries[query].num_operators, np.int64), 0
+    for slot in range(base, base + len(slots)):
         if is_schedulable(world, slot):
-            is_best = degree == BEST
-            own = best_degree(world, slot, others_bytes) if is_best else degree
-            add_entry(world, slot, limit, own)
+            slots[count] = slot
+            count += 1
+    slots = slots[:count]
+    if not rule.is_shortest_first:
+        return slots
+    work_us = np.empty(count, np.float64)
+    for place in range(count):
+        work_us[place] = operator_remaining_us(world, slots[place], rule.size)
+    return slots[np.argsort(work_us, kind="mergesort")]

@@ -33,6 +33,7 @@ def set_rule(records: np.ndarray, rule: CompiledRule) -> None:
     record["memory_gate"] = rule.memory == "gate"
     record["degree"] = DEGREES[rule.pipeline]
     record["is_spare_shared"] = rule.spare == "share"
+    record["is_shortest_first"] = rule.operators == "shortest"
     if rule.cap is not None:
         record["limit_by"], record["limit"] = BY_CAP, rule.cap
     elif rule.share is not None:
