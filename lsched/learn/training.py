@@ -110,13 +110,17 @@ class TrainingState:
     @property
     def best_ratio(self) -> float:
         """Of the best validation, or of the first weights."""
-        return min(self.first_ratio, *(each.ratio for each in self.validations), math.inf)
+        return min(self._ratios)
 
     @property
     def num_stale(self) -> int:
         """Validations since the best one."""
-        ratios = [self.first_ratio, *(each.ratio for each in self.validations)]
-        return len(ratios) - 1 - int(np.argmin(ratios))
+        return len(self.validations) - int(np.argmin(self._ratios))
+
+    @property
+    def _ratios(self) -> list[float]:
+        """Of the first weights, then of all validations."""
+        return [self.first_ratio, *(each.ratio for each in self.validations)]
 
 
 def first_weights(config: PolicyConfig, seed: int) -> np.ndarray:

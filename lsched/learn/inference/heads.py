@@ -37,9 +37,7 @@ def correct(
     """
     width, num_operators = embedded.operators.shape
     num_queries = embedded.queries.shape[1]
-    whole = np.empty((width, num_queries), np.float32)
-    for at in range(width):
-        whole[at] = embedded.whole[at, 0]
+    whole = _for_each(embedded.whole, num_queries)
     hidden = np.empty((width, num_queries), np.float32)
     set_biases(policy, QUERY, hidden, 0, num_queries)
     add_product(policy, QUERY, 0, embedded.queries, hidden, 0, num_queries)
@@ -64,6 +62,19 @@ def correct(
 
 
 @compiled_allocating
+def _for_each(whole: np.ndarray, num_queries: int) -> np.ndarray:
+    """What there is of a simulation once, for each of its queries.
+
+    Shapes:
+        whole: (numbers, 1); returns (numbers, queries).
+    """
+    copies = np.empty((len(whole), num_queries), np.float32)
+    for at in range(len(whole)):
+        copies[at] = whole[at, 0]
+    return copies
+
+
+@compiled_allocating
 def _add_direct(
     policy: Table, seen: Observation, operators: np.ndarray, queries: np.ndarray
 ) -> None:
@@ -76,9 +87,7 @@ def _add_direct(
     for at in range(len(operators)):
         for column in range(num_operators):
             operators[at, column] += of_operators[at, column] + shared[at, seen.query_of[column]]
-    whole = np.empty((len(seen.whole), num_queries), np.float32)
-    for at in range(len(whole)):
-        whole[at] = seen.whole[at, 0]
+    whole = _for_each(seen.whole, num_queries)
     of_queries = linear(policy, DIRECT + 1, seen.queries)
     add_product(policy, DIRECT + 1, len(seen.queries), whole, of_queries, 0, num_queries)
     for at in range(len(queries)):

@@ -76,9 +76,9 @@ def observe(view: Table, policy: Table, place: Table, simulation: int) -> Observ
     for at in range(count):
         longest_us = extent.longest_ready_us[query_of[at]]
         _see_operator(view, simulation, row[at], unlocked_us[at], longest_us, operators, at)
+    executors = max(view.simulations_num_executors[simulation], 1)
     for at in range(num_queries):
         _see_query(view, place, simulation, work_us, first_query + at, queries, at)
-        executors = max(view.simulations_num_executors[simulation], 1)
         queries[AHEAD, at] = _log(ahead_us[at] / executors, MS)
         queries[AHEAD + 1, at] = _log(extent.ready[at], 1.0)
         queries[AHEAD + 2, at] = _log(extent.longest_us[at], MS)
@@ -311,7 +311,7 @@ def _see_whole(
 
 @compiled
 def _standardise(policy: Table, features: np.ndarray, first: int) -> None:
-    """Hide what the policy must not see, and scale the rest, see ``network.Standardised``.
+    """Hide what the policy must not see, and scale the rest, see ``Network.standardised``.
 
     ``first``: the place of the first feature.
     """
