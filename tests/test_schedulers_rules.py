@@ -217,7 +217,17 @@ def test_critical_path_pipelining_starts_the_heaviest_pipeline() -> None:
 
 
 @pytest.mark.parametrize(
-    "rule", ["fifo", "fair", "weighted-fair", "srpt", "srpt:size=history", "hesrpt", "reserve"]
+    "rule",
+    [
+        "fifo",
+        "fair",
+        "weighted-fair",
+        "srpt",
+        "srpt:size=history",
+        "hesrpt",
+        "reserve",
+        "oracle-srpt",
+    ],
 )
 def test_the_shortest_operator_first_builds_before_it_probes(rule: str) -> None:
     # A scan of 20 that probes, in its pipeline, what an operator of 5 builds.
@@ -230,8 +240,9 @@ def test_the_shortest_operator_first_builds_before_it_probes(rule: str) -> None:
 def started(the_trace: Trace, scheduler: str) -> list[int]:
     """Roots of pipelines in order of their start, on one executor."""
     simulation, policy = start(the_trace, scheduler)
+    clairvoyant = ClairvoyantView(simulation.engine) if scheduler.startswith("oracle") else None
     while (view := simulation.next_event()) is not None:
-        simulation.apply(policy.decide(view))
+        simulation.apply(policy.decide(clairvoyant or view))
     return [e.operator for e in simulation.events or () if e.kind == "start" and e.task == 0]
 
 

@@ -20,7 +20,7 @@ from lsched.suite.efficiency import CONTENTION, different_templates, equal_templ
 from lsched.suite.included import with_tables
 from lsched.suite.policies import policies_for_all, policies_of
 from lsched.suite.rules import coarse, is_compiled, is_on_estimates, neighbours, reserves
-from lsched.suite.run import BEST, FAIR, FIFO, ON_ESTIMATES, ORACLE, roles_of
+from lsched.suite.run import BEST, FAIR, FIFO, ON_ESTIMATES, ORACLE, oracle_of, roles_of
 from lsched.suite.search import STEPS, Effort, Scorer, search
 from lsched.suite.tables import case_table, overview
 from lsched.suite.tuned import TunedFile, read_tuned, tuned_from
@@ -286,6 +286,13 @@ def test_a_case_runs_what_has_changed_and_nothing_else(
         FIFO,
         ORACLE,
     ]
+
+
+def test_the_clairvoyant_rule_has_what_is_best_for_srpt(tuned: Tuned) -> None:
+    ratios = {"fair": 1.0, "srpt:share=9": 0.9, "srpt:size=history+cap=0.5+memory=gate": 0.8}
+    found = msgspec.structs.replace(tuned, by_rule={**ratios, "hesrpt": 0.7})
+    assert oracle_of(found) == "oracle-srpt:cap=0.5+memory=gate"
+    assert oracle_of(msgspec.structs.replace(tuned, by_rule={"fair": 1.0})) == "oracle-srpt"
 
 
 def test_tables_say_what_a_comparison_says(

@@ -15,12 +15,13 @@ from lsched.compare import Comparison, compare
 from lsched.errors import OptionError
 from lsched.report import results, write_json
 from lsched.runner import Progress
-from lsched.specs import parse_cluster
+from lsched.specs import parse_cluster, text_of
 from lsched.suite.cases import SuiteCase
 from lsched.suite.fingerprint import fingerprint
 from lsched.suite.policies import Policies, policies_of
 from lsched.suite.tuned import Tuned
 from lsched.suite.workloads import DATA
+from sim.registry import split_text
 
 VERSION = 1
 ON_ESTIMATES, BEST, FAIR = "best rule on estimates", "best rule", "fair share"
@@ -58,13 +59,22 @@ def roles_of(case: SuiteCase, tuned: Tuned, policies: Policies) -> dict[str, str
         BEST: tuned.best,
         FAIR: tuned.fair,
         FIFO: "fifo",
-        ORACLE: "oracle-srpt",
+        ORACLE: oracle_of(tuned),
     }
     found = policies_of(case.name, policies)
     for label in found:
         if label in rules:
             raise OptionError(f"a policy is labelled {label!r}, as a rule is; call it otherwise")
     return {**found, **rules}
+
+
+def oracle_of(tuned: Tuned) -> str:
+    """Clairvoyant SRPT, with all that is best for ``srpt`` but the size that it goes by."""
+    srpts = [text for text in tuned.by_rule if split_text(text)[0] == "srpt"]
+    if not srpts:
+        return "oracle-srpt"
+    _, given = split_text(min(srpts, key=tuned.by_rule.__getitem__))
+    return text_of("oracle-srpt", {key: value for key, value in given.items() if key != "size"})
 
 
 def run_case(

@@ -51,7 +51,7 @@ def isolated_bound_us(world: World, query_slot: int) -> int:
     return _least_latency_us(world, shapes, query.plan)
 
 
-@compiled
+@compiled_allocating
 def _set_shape(world: World, shapes: np.ndarray, ways: np.ndarray, slot: int) -> None:
     """Fill in an operator's shape and all ways in which it may run, from its ``first_way`` on.
 

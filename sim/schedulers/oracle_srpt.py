@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sim.registry import register
 from sim.schedule import Allocation
-from sim.schedulers.common import Listing, MemoryRule, PipelineRule, Spare
+from sim.schedulers.common import Listing, MemoryRule, OperatorRule, PipelineRule, Spare
 from sim.schedulers.srpt import QueryLimit
 from sim.view import ClairvoyantView, ClusterView
 
@@ -15,7 +15,7 @@ class OracleShortestRemaining:
 
     Args:
         cap, share, spare: as in ``srpt``.
-        memory, pipeline: see ``Listing``; states are still estimated.
+        memory, pipeline, operators: see ``Listing``; states and operators are still estimated.
     """
 
     is_clairvoyant = True
@@ -28,9 +28,10 @@ class OracleShortestRemaining:
         spare: Spare = "share",
         memory: MemoryRule = "ignore",
         pipeline: PipelineRule = "always",
+        operators: OperatorRule = "plan",
     ) -> None:
         self._limit = QueryLimit(cap, share)
-        self._listing = Listing(memory, pipeline, spare)
+        self._listing = Listing(memory, pipeline, spare, operators, "history")
 
     def decide(self, view: ClusterView) -> list[Allocation]:
         """Answer a scheduling event.
