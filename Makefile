@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test test-spark check format bench identity long figures results suite tuned validation outages engines clean
+.PHONY: demo test test-spark check format bench identity long figures results policies studies suite tuned validation outages engines clean
 
 demo: $(VENV)/installed  ## compare schedulers on the shipped trace
 	$(BIN)/lsched compare tpch --schedulers fifo,fair,stride,weighted-fair:alpha=-1,srpt:size=history+share=2,oracle-srpt \
@@ -25,10 +25,17 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/installed-dev  ## speed of the simulator, of importing large files, of policies
+bench: $(VENV)/installed-dev  ## speed of the simulator, of importing large files, of policies, of training
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/importers.py
 	$(BIN)/python benchmarks/policy.py
+	$(BIN)/python benchmarks/training.py
+
+policies: $(VENV)/installed-dev  ## train the policies that come with lsched again; takes hours
+	$(BIN)/python benchmarks/policies.py
+
+studies: $(VENV)/installed-dev  ## what parts of a policy and of its training are worth; takes hours
+	$(BIN)/python benchmarks/studies.py
 
 identity: $(VENV)/installed  ## whole shipped traces on both engines: the same event logs?
 	$(BIN)/python benchmarks/identity.py

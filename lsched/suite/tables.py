@@ -38,8 +38,8 @@ def overview(documents: Sequence[Document]) -> str:
         fair_s = _figures(each, FAIR).get("mean_latency_s", math.nan)
         row = [f"`{each['case']}`", f"{number(fair_s)} s"]
         for label in labels:
-            row += [_ratio(each, label, to) for to in (FAIR, BEST)]
-        row += [_ratio(each, role, FAIR) for role in (BEST, ON_ESTIMATES, FIFO, ORACLE)]
+            row += [ratio_of(each, label, to) for to in (FAIR, BEST)]
+        row += [ratio_of(each, role, FAIR) for role in (BEST, ON_ESTIMATES, FIFO, ORACLE)]
         row.append(number(each["lower_bound"]["mean_latency_s"] / fair_s))
         rows.append(row)
     return _table(header, rows)
@@ -75,7 +75,7 @@ def case_table(document: Document) -> str:
         row = [role + mark + _incomplete_mark(document, role), f"`{short_name(text)}`"]
         if figures:
             row.append(number(figures["mean_latency_s"] * per_s))
-            row += [_ratio(document, role, to) for to in (FAIR, BEST)]
+            row += [ratio_of(document, role, to) for to in (FAIR, BEST)]
             row += [cell(figures) for cell in columns.values()]
         rows.append(row + ["–"] * (len(header) - len(row)))
     return f"{caption(document)}\n\n{_table(header, rows)}"
@@ -122,7 +122,7 @@ def _incomplete_mark(document: Document, role: str) -> str:
     return "" if len(found["per_seed"]) == len(document["seeds"]) else f" {INCOMPLETE_MARK}"
 
 
-def _ratio(document: Document, role: str, to: str) -> str:
+def ratio_of(document: Document, role: str, to: str) -> str:
     """The paired ratio of two roles' mean latencies, over the seeds that both have."""
     means, others = (
         {run["seed"]: run["mean_latency_s"] for run in _figures(document, each).get("per_seed", ())}

@@ -1,0 +1,245 @@
+"""What parts of a policy, and of its training, are worth: a table for each study.
+
+Run with ``python benchmarks/studies.py [NAME …]``; a study takes up to an hour on two cores. What
+has been trained is not trained again. All figures are of test seeds, but those of ``transfer`` by
+generation, which are of validation seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from lsched.arrivals import Arrivals
+from lsched.cli import main as command_line
+from lsched.learn.directory import read_validations
+from lsched.runner import num_cores
+from lsched.specs import parse_cluster
+from lsched.statistics import paired_ratio
+from lsched.suite import CASES, SuiteCase, find_cases, read_tuned, run_case
+from lsched.suite.run import BEST, FAIR, ON_ESTIMATES, Document
+from lsched.suite.tables import ratio_of
+from lsched.suite.tuned import Tuned
+from lsched.tables import ratio_text
+from sim import simulate_many
+from traces import Trace, load, part_seeds, write
+
+OUT = Path("out/studies")
+HEADS = ("root", "wait", "degree", "parallelism", "hold", "admission")
+DIFFERENT, SHORT = "different-0.7-inmemory", "ssb-0.7-warehouse-ample"
+BASE = "srpt:size={}+share=2+spare=share+operators=shortest"
+
+
+def without(head: str) -> list[str]:
+    """Options of a policy that lacks a head."""
+    return ["--heads", *(each for each in HEADS if each != head)]
+
+
+PARTS: Mapping[str, Sequence[str]] = {
+    "all, tree": ["--rule", BASE.format("history")],
+    "all, gcn": ["--rule", BASE.format("history"), "--encoder", "gcn"],
+    "without the parallelism head": ["--rule", BASE.format("history"), *without("parallelism")],
+    "without the pipeline head": ["--rule", BASE.format("history"), *without("degree")],
+    "without the root head": ["--rule", BASE.format("history"), *without("root")],
+    "without features straight to the heads": ["--rule", BASE.format("history"), "--no-direct"],
+    "without history": ["--rule", BASE.format("estimate"), "--observed", "no-history"],
+    "without a rule to begin with": ["--rule", "none"],
+}
+"""Options of ``lsched train`` by the name of a variant."""
+
+
+def train(out: Path, *options: str, generations: int = 20, validate_every: int = 5) -> Path:
+    """Train a policy, or go on where that stopped."""
+    state = out / "state.npz"
+    limits = ["--generations", str(generations), "--validate-every", str(validate_every)]
+    words = ["train", *options, *limits, "--validation-seeds", "8", "--no-tensorboard"]
+    words += ["--minutes", "600", "--out", str(out), *(["--resume"] if state.exists() else [])]
+    if command_line(words) != 0:
+        raise SystemExit(f"lsched {' '.join(words)} failed")
+    return out
+
+
+def case_of(name: str) -> SuiteCase:
+    """A case of the suite."""
+    (case,) = find_cases([name], CASES)
+    return case
+
+
+def compared(study: str, case: SuiteCase, policies: Mapping[str, Path], tuned: Tuned) -> Document:
+    """Policies and rules on the test seeds of a case."""
+    texts = {label: {"*": f"learned:path={path}"} for label, path in policies.items()}
+    directory = OUT / study / "runs"
+    directory.mkdir(parents=True, exist_ok=True)
+    return run_case(case, tuned, texts, directory, workers=num_cores()).document
+
+
+def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table as Markdown, and write it."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    text = "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    print(f"\n{title}\n\n{text}")
+    (OUT / f"{title}.md").write_text(text)
+
+
+def parts() -> None:
+    """What heads, encoders, features, history and the rule are worth."""
+    documents = {}
+    for name in (DIFFERENT, SHORT):
+        policies = {
+            label: train(OUT / "parts" / name / label.replace(" ", "-"), "--cases", name, *options)
+            for label, options in PARTS.items()
+        }
+        documents[name] = compared("parts", case_of(name), policies, read_tuned()[name])
+    rows = [
+        [label, *(ratio_of(document, label, BEST) for document in documents.values())]
+        for label in (*PARTS, FAIR)
+    ]
+    table("parts", ["÷ best rule", *(f"`{name}`" for name in documents)], rows)
+
+
+def estimates() -> None:
+    """What the optimizer's estimates are worth to a policy, and to rules."""
+    rows = []
+    for kind in ("exact", "real", "none"):
+        case = case_of(SHORT)
+        arrivals = dataclasses.replace(case.arrivals, estimates=kind)
+        case = dataclasses.replace(case, name=f"{case.name}-{kind}", arrivals=arrivals)
+        options = ["--cases", SHORT, "--estimates", kind, "--rule", BASE.format("history")]
+        policy = train(OUT / "estimates" / kind, *options)
+        document = compared("estimates", case, {"policy": policy}, read_tuned()[SHORT])
+        rows.append([kind, *(ratio_of(document, each, FAIR) for each in (ON_ESTIMATES, BEST))])
+        rows[-1] += [ratio_of(document, "policy", each) for each in (FAIR, BEST)]
+    header = ["estimates", f"{ON_ESTIMATES} ÷ fair", "best rule ÷ fair"]
+    table("estimates", [*header, "policy ÷ fair", "policy ÷ best rule"], rows)
+
+
+WORKLOADS = {
+    "tpch": "tpch-0.7-warehouse-ample",
+    "tpcds": "tpcds-0.7-warehouse-ample",
+    "ssb": SHORT,
+    "different": DIFFERENT,
+}
+TUNED_ON = (5, 10, 20)
+"""Generations of fine-tuning that are shown."""
+
+
+def transfer() -> None:
+    """Policies trained on one workload, on the others, and with a little training there."""
+    rule = ("--rule", BASE.format("history"), "--queries", "100")
+    policies = {
+        name: train(OUT / "transfer" / name, "--cases", case, *rule)
+        for name, case in WORKLOADS.items()
+    }
+    documents = {
+        name: compared("transfer", case_of(case), policies, read_tuned()[case])
+        for name, case in WORKLOADS.items()
+    }
+    rows = [
+        [name, *(ratio_of(document, name, BEST) for document in documents.values())]
+        for name in policies
+    ]
+    table("transfer", ["trained on", *(f"on {name}" for name in documents)], rows)
+    rows = []
+    for name, case in WORKLOADS.items():
+        origin = "tpch" if name != "tpch" else "tpcds"
+        start = ("--cases", case, "--queries", "100", "--start", str(policies[origin]))
+        ways = {
+            "from the rule": policies[name],
+            f"from {origin}'s policy": train(OUT / "transfer" / f"{name}-from-{origin}", *start),
+            f"from {origin}'s, encoder frozen": train(
+                OUT / "transfer" / f"{name}-from-{origin}-frozen", *start, "--freeze-encoder"
+            ),
+        }
+        for way, directory in ways.items():
+            found = {each.generation: each.ratio for each in read_validations(directory)}
+            rows.append([name, way, *(f"{found[generation]:.3f}" for generation in TUNED_ON)])
+    header = [f"÷ rule after {generation} generations" for generation in TUNED_ON]
+    table("fine-tuning", ["on", "begun", *header], rows)
+
+
+@dataclass(frozen=True)
+class Day:
+    """The queries of a fleet's days: as they arrive, or at random times of the same day."""
+
+    is_shuffled: bool
+    trace: Trace
+
+    def of(self, seed: int) -> Trace:
+        """The day of a seed."""
+        case = case_of("fleet-day-inmemory-ample")
+        day = Arrivals(is_redrawn=True).of(self.trace, parse_cluster(case.cluster), seed)
+        return shuffled(day, seed) if self.is_shuffled else day
+
+
+def shuffled(day: Trace, seed: int) -> Trace:
+    """The same queries in random order at random times."""
+    generator = np.random.default_rng([seed, 77])
+    times = np.sort(generator.integers(0, day.queries[-1].arrival_us + 1, len(day.queries)))
+    order = generator.permutation(len(day.queries))
+    queries = tuple(
+        msgspec.structs.replace(day.queries[at], query_id=place, arrival_us=int(time_us))
+        for place, (at, time_us) in enumerate(zip(order, times, strict=True))
+    )
+    return msgspec.structs.replace(day, queries=queries)
+
+
+def patterns() -> None:
+    """Bursts and repetition against the same queries at random times."""
+    name = "fleet-day-inmemory-ample"
+    case, tuned, base = case_of(name), read_tuned()[name], load("fleet-day")
+    file = OUT / "patterns" / "random-times.jsonl.gz"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write(Day(True, base).of(part_seeds("training", 1)[0]), file)
+    rule = ("--rule", "srpt:size=history+share=3+spare=share", "--window", "200")
+    policies = {
+        False: train(OUT / "patterns" / "as-they-arrive", "--cases", name, *rule),
+        True: train(file.parent / "random", str(file), "--cluster", case.cluster, *rule),
+    }
+    rows = []
+    for is_shuffled, policy in policies.items():
+        runs = list(map(Day(is_shuffled, base).of, case.test_seeds))
+        means = {
+            text: [
+                result.summary()["mean_latency_s"]
+                for result in simulate_many(
+                    runs,
+                    text,
+                    cluster=parse_cluster(case.cluster),
+                    seeds=case.test_seeds,
+                    keep_records=False,
+                )
+            ]
+            for text in (f"learned:path={policy}", tuned.best, tuned.fair)
+        }
+        learned, best, fair = means.values()
+        pairs = ((learned, fair), (best, fair), (learned, best))
+        label = "at random times" if is_shuffled else "as they arrive"
+        rows.append([label, *(ratio_text(paired_ratio(*pair)) for pair in pairs)])
+    table("patterns", ["queries", "policy ÷ fair", "best rule ÷ fair", "policy ÷ best rule"], rows)
+
+
+STUDIES: Mapping[str, Callable[[], None]] = {
+    study.__name__: study for study in (parts, estimates, transfer, patterns)
+}
+
+
+def main() -> None:
+    """Do the studies that are named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", metavar="NAME", nargs="*", help=f"of {', '.join(STUDIES)}")
+    names = parser.parse_args().names or list(STUDIES)
+    if unknown := set(names) - set(STUDIES):
+        parser.error(f"no study {', '.join(unknown)}; there are {', '.join(STUDIES)}")
+    OUT.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        STUDIES[name]()
+
+
+if __name__ == "__main__":
+    main()
