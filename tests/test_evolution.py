@@ -14,6 +14,7 @@ from lsched.learn.evolution import (
 )
 
 CONFIG = EvolutionConfig(pairs=8, sigma=0.1, step=0.3)
+ONE_CASE = np.zeros((8, 1), int)
 
 
 def minimised(num_generations: int, seed: int = 0) -> EvolutionState:
@@ -23,7 +24,7 @@ def minimised(num_generations: int, seed: int = 0) -> EvolutionState:
         noise = noise_of(state, spread, CONFIG.pairs, seed)
         weights = population(state, noise, CONFIG.sigma)
         costs = ((weights[:, :2] - 1.0) ** 2).sum(axis=1)
-        state = evolved(state, noise, spread, costs, CONFIG)
+        state = evolved(state, noise, spread, costs[:, None], ONE_CASE, CONFIG)
     return state
 
 
@@ -55,13 +56,43 @@ def test_only_signs_and_order_of_differences_count() -> None:
     noise = noise_of(state, spread, 4, 0)
     costs = np.array([4.0, 0.0, 3.0, 9.0, 5.0, 2.0, 0.0, 1.0])
     farther = np.array([4.0, 0.0, 3.0, 99.0, 6.0, 3.0, -1.0, 1.0])
-    first = evolved(state, noise, spread, costs, CONFIG)
-    second = evolved(state, noise, spread, farther, CONFIG)
+    first = evolved(state, noise, spread, costs[:, None], ONE_CASE[:4], CONFIG)
+    second = evolved(state, noise, spread, farther[:, None], ONE_CASE[:4], CONFIG)
     assert np.array_equal(first.mean, second.mean)
 
 
 def test_a_cost_that_is_no_number_stops_it() -> None:
     state, spread = EvolutionState.at(np.zeros(3)), np.ones(3)
     noise = noise_of(state, spread, 4, 0)
+    costs = np.array([1.0, np.nan, *range(6)])[:, None]
     with pytest.raises(FloatingPointError, match="finite"):
-        evolved(state, noise, spread, np.array([1.0, np.nan, *range(6)]), CONFIG)
+        evolved(state, noise, spread, costs, ONE_CASE[:4], CONFIG)
+
+
+def descended(cases: np.ndarray, spread_of_chance: float) -> EvolutionState:
+    """From 3, with costs that the last half of the pairs sees through chance alone."""
+    generator, spread = np.random.default_rng(0), np.ones(4)
+    config = EvolutionConfig(pairs=len(cases), sigma=0.1, step=0.3)
+    state = EvolutionState.at(np.full(4, 3.0), num_cases=2)
+    is_noisy = np.tile(np.arange(len(cases)) >= len(cases) // 2, 2)
+    for _ in range(60):
+        noise = noise_of(state, spread, config.pairs, 0)
+        costs = population(state, noise, config.sigma).sum(axis=1)
+        costs += generator.normal(0.0, spread_of_chance, len(costs)) * is_noisy
+        state = evolved(state, noise, spread, costs[:, None], cases, config)
+    return state
+
+
+def test_a_case_where_runs_differ_by_chance_does_not_drown_another() -> None:
+    apart, together = (
+        descended(cases[:, None], 100.0) for cases in (np.repeat([0, 1], 16), np.repeat([0, 0], 16))
+    )
+    assert np.sqrt(apart.seen[0] / apart.seen[1])[1] > 20.0
+    assert 3.0 - apart.mean.mean() > 1.3 * (3.0 - together.mean.mean())
+
+
+def test_all_costs_alike_say_nothing_of_a_case() -> None:
+    state, spread = EvolutionState.at(np.zeros(3)), np.ones(3)
+    noise = noise_of(state, spread, 4, 0)
+    after = evolved(state, noise, spread, np.ones((8, 1)), ONE_CASE[:4], CONFIG)
+    assert np.array_equal(after.mean, state.mean)

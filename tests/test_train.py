@@ -197,7 +197,7 @@ def test_some_cases_are_drawn_for_each_pair(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(Evaluator, "of_policies", noted)
     config = replace(CONFIG, cases=2, generations=1, validate_every=9)
     with Evaluator(Setting((CASE,) * 4, POLICY, "mean")) as evaluator:
-        list(train(evaluator, config, begun(POLICY, 0)))
+        list(train(evaluator, config, begun(POLICY, 0, num_cases=len(evaluator.setting.cases))))
     _, cases = asked
     pairs = config.evolution.pairs
     assert cases.shape == (2 * pairs, 2)

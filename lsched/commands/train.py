@@ -194,7 +194,7 @@ def run(options: Options) -> None:
         if weights is None:
             weights = first_weights(policy, config.seed)
             weights = standardised(weights, moments_of(cases, policy))
-        first = begun(policy, config.seed, weights)
+        first = begun(policy, config.seed, weights, len(cases))
     state = first
     setting = Setting(tuple(cases), policy, options.objective)
     command = "lsched " + shlex.join(sys.argv[1:])

@@ -56,6 +56,7 @@ def write_state(directory: Path, state: TrainingState, description: Description)
         mean=state.evolution.mean,
         average=state.evolution.average,
         momentum=state.evolution.momentum,
+        seen=state.evolution.seen,
         best=state.best,
         numbers=np.array(
             [
@@ -139,12 +140,16 @@ def _state_in(arrays: dict[str, np.ndarray], description: Description) -> Traini
     for name in ("mean", "average", "momentum", "best"):
         if arrays[name].shape != (size,) or not np.all(np.isfinite(arrays[name])):
             raise ValueError(f"{name} is not {size} finite numbers")
+    seen = arrays["seen"]
+    if seen.shape != (2, len(description.traces)) or not np.all(np.isfinite(seen)):
+        raise ValueError("seen is not two finite numbers for each case")
     squares, generation, num_decisions, elapsed_s = arrays["numbers"].tolist()
     return TrainingState(
         EvolutionState(
             arrays["mean"].astype(np.float64),
             arrays["average"].astype(np.float64),
             arrays["momentum"].astype(np.float64),
+            seen.astype(np.float64),
             float(squares),
             int(generation),
         ),

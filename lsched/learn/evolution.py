@@ -6,10 +6,11 @@ decision has to be told from another's noise.
 
 Source: Salimans et al., "Evolution strategies as a scalable alternative to reinforcement learning",
 2017: antithetic noise, ranks in place of scores. We deviate: what is ranked are the differences of
-pairs, as each pair has its own arrivals; noise is in proportion to 1 ÷ √inputs of a layer; the step
-has the length that Adam's would have on average; and what comes out is the average of the last
-means (Polyak, Juditsky, "Acceleration of stochastic approximation by averaging", 1992): each step
-goes astray more than it goes ahead, and the average is rid of most of that.
+pairs, as each pair has its own arrivals, in units of what is usual in their case, so that cases
+where runs differ by chance do not drown the others; noise is in proportion to 1 ÷ √inputs of a
+layer; the step has the length that Adam's would have on average; and what comes out is the average
+of the last means (Polyak, Juditsky, "Acceleration of stochastic approximation by averaging", 1992):
+each step goes astray more than it goes ahead, and the average is rid of most of that.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 
 MOMENTUM, SCALE_MEMORY, AVERAGE_MEMORY = 0.9, 0.99, 0.9
+CASE_MEMORY, CASE_PRIOR = 0.95, 4.0
+"""Of differences by case; and how many differences that of all cases counts for."""
 
 
 @dataclass(frozen=True)
@@ -46,22 +49,25 @@ class EvolutionState:
         momentum: of the gradient, per weight.
         squares: of the gradient, mean over all weights.
         generation: how many there have been.
+        seen: of the differences of pairs by case, the sum of their squares and their number; those
+            of the last generations count most.
 
     Shapes:
-        mean, average, momentum: (weights,), float64.
+        mean, average, momentum: (weights,), float64; seen: (2, cases), float64.
     """
 
     mean: np.ndarray
     average: np.ndarray
     momentum: np.ndarray
+    seen: np.ndarray
     squares: float = 0.0
     generation: int = 0
 
     @classmethod
-    def at(cls, weights: np.ndarray) -> EvolutionState:
+    def at(cls, weights: np.ndarray, num_cases: int = 1) -> EvolutionState:
         """Before the first generation."""
         mean = np.array(weights, np.float64)
-        return cls(mean, mean, np.zeros_like(mean))
+        return cls(mean, mean, np.zeros_like(mean), np.zeros((2, num_cases)))
 
 
 def noise_of(state: EvolutionState, spread: np.ndarray, pairs: int, seed: int) -> np.ndarray:
@@ -96,6 +102,7 @@ def evolved(
     noise: np.ndarray,
     spread: np.ndarray,
     costs: np.ndarray,
+    cases: np.ndarray,
     config: EvolutionConfig,
 ) -> EvolutionState:
     """The state after a generation.
@@ -104,12 +111,14 @@ def evolved(
         state: before.
         noise: of the generation, see ``noise_of``.
         spread: likewise.
-        costs: of each of ``population``, less is better. The two policies of a pair are compared
-            with each other alone; of the differences the signs and the order count.
+        costs: of each of ``population`` on the cases of its pair, less is better. The two policies
+            of a pair are compared with each other alone; of the differences, in units of what is
+            usual in their case, the signs and the order count.
+        cases: of each pair, by their places.
         config: how far to go.
 
     Shapes:
-        costs: (2 × pairs,)
+        costs: (2 × pairs, cases of each); cases: (pairs, cases of each).
 
     Raises:
         FloatingPointError: a cost is not a number.
@@ -117,7 +126,9 @@ def evolved(
     if not np.all(np.isfinite(costs)):
         raise FloatingPointError("a cost is not a finite number")
     pairs = len(costs) // 2
-    gains = costs[pairs:] - costs[:pairs]
+    differences = costs[pairs:] - costs[:pairs]
+    seen = _seen(state.seen, differences, cases)
+    gains = (differences / _usual(seen)[cases]).mean(axis=1)
     order = np.argsort(np.argsort(np.abs(gains), kind="stable"), kind="stable")
     worth = np.sign(gains) * (order + 1) / pairs
     unit = np.divide(noise, spread, out=np.zeros_like(noise), where=spread > 0)
@@ -131,6 +142,32 @@ def evolved(
     direction = momentum / (1.0 - MOMENTUM**generation) / max(size, 1e-12)
     mean = state.mean + config.step * config.sigma * spread * direction
     memory = min(AVERAGE_MEMORY, 1.0 - 1.0 / generation)
-    return EvolutionState(
-        mean, memory * state.average + (1.0 - memory) * mean, momentum, squares, generation
+    average = memory * state.average + (1.0 - memory) * mean
+    return EvolutionState(mean, average, momentum, seen, squares, generation)
+
+
+def _seen(before: np.ndarray, differences: np.ndarray, cases: np.ndarray) -> np.ndarray:
+    """See ``EvolutionState``; with those of one more generation."""
+    new = np.zeros_like(before)
+    np.add.at(new[0], cases, differences**2)
+    np.add.at(new[1], cases, 1.0)
+    after: np.ndarray = CASE_MEMORY * before + new
+    return after
+
+
+def _usual(seen: np.ndarray) -> np.ndarray:
+    """The usual size of a difference by case; of cases that were hardly seen, that of all.
+
+    Shapes:
+        returns (cases,)
+    """
+    squares, counts = seen
+    is_seen = squares > 0.0
+    logs = np.zeros_like(squares)
+    logs[is_seen] = np.log(squares[is_seen] / counts[is_seen])
+    of_all = logs[is_seen].mean() if is_seen.any() else 0.0
+    weights = counts * is_seen
+    result: np.ndarray = np.exp(
+        0.5 * (weights * logs + CASE_PRIOR * of_all) / (weights + CASE_PRIOR)
     )
+    return result
