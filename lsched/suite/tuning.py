@@ -62,14 +62,14 @@ def tune_cases(
 
 
 def _starts(case: SuiteCase, tuned: Mapping[str, Tuned]) -> list[str]:
-    """What was near the best for the same workload on the same cluster, arriving otherwise."""
-    return [
-        text
+    """What was near the best for the same workload: on the same cluster, if that is known."""
+    others = [
+        other
         for other in CASES
-        if (other.workload, other.cluster) == (case.workload, case.cluster)
-        if other.name in tuned and other.name != case.name
-        for text in near_the_best(tuned[other.name])
+        if other.workload == case.workload and other.name in tuned and other.name != case.name
     ]
+    nearest = [other for other in others if other.cluster == case.cluster] or others
+    return [text for other in nearest for text in near_the_best(tuned[other.name])]
 
 
 class KeptScores:
