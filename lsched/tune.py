@@ -30,7 +30,7 @@ MAX_CANDIDATES = 1000
 Grid = Mapping[str, Sequence[object]]
 
 SIZES = ("estimate", "observed", "history")
-SHARES = (0.5, 1.0, 2.0, 4.0)
+SHARES = (0.1, 0.5, 1.0, 2.0, 4.0)
 GRIDS: dict[str, Grid] = {
     "fifo": {"memory": ("ignore", "gate"), "pipeline": ("always", "best")},
     "fair": {"spare": ("share", "idle"), "held": ("give", "keep"), "memory": ("ignore", "gate")},

@@ -41,7 +41,7 @@ def candidates(has_memory: bool) -> list[str]:
     texts += [
         f"srpt:size={size}+share={share}"
         for size in ("estimate", "history")
-        for share in ("1", "2", "3", "5")
+        for share in ("0.1", "1", "2", "3", "5")
     ]
     texts += [
         f"priced:size={size}+weight={weight}+slowdown={slowdown}"

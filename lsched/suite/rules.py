@@ -26,7 +26,7 @@ COARSE: Mapping[str, tuple[Grid, ...]] = {
     "srpt": (
         {"size": SIZES, **FIRST},
         {"size": SIZES, "share": (0.5, 1.0, 1.5, 2.0, 3.0, 5.0), "spare": SPARE, **FIRST},
-        {"size": SIZES, "cap": (0.1, 0.25, 0.5), "spare": SPARE, **FIRST},
+        {"size": SIZES, "cap": (0.02, 0.1, 0.25, 0.5), "spare": SPARE, **FIRST},
     ),
     "priced": (
         {"size": SIZES, "weight": (0.1, 0.3, 0.84, 2.0), "slowdown": (0.0, 0.005, 0.0165, 0.05)},
