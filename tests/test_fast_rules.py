@@ -23,14 +23,17 @@ from sim.engines import ENGINES
 from sim.fast_engine import observed, rules
 from sim.fast_engine.compile import compiled_entry
 from sim.fast_engine.layout import RULE
+from sim.fast_engine.rules import hesrpt
 from sim.registry import Scheduler, make_scheduler
 from sim.schedulers import short
-from sim.schedulers.common import fair_limit, part_of
+from sim.schedulers.common import fair_limit, part_of, rounded_shares
 from sim.schedulers.compiled_rule import CompiledRule, compiled_rule_of
 from sim.schedulers.fair import Fair
+from sim.schedulers.hesrpt import hesrpt_shares
 from sim.view import Size
 from traces import Query, Trace, load
 
+limits_of = compiled_entry(hesrpt.limits_of.py_func)
 compiled_fair_limit, compiled_part_of = compiled_entry(fair_limit), compiled_entry(part_of)
 
 SIZES = ("estimate", "observed", "history")
@@ -41,12 +44,13 @@ SHORTEST = "operators=shortest"
 
 
 def policies() -> Iterator[str]:
-    """All five rules with all combinations of words, and numbers of all sizes."""
+    """All six rules with all combinations of words, and numbers of all sizes."""
     yield f"fifo:{SHORTEST}"
     yield f"fair:{SHORTEST}+spare=idle+pipeline=best"
     for size in SIZES:
         yield f"srpt:size={size}+share=2.6+{SHORTEST}"
         yield f"reserve:size={size}+reserve=0.4+{SHORTEST}+memory=gate"
+        yield f"hesrpt:size={size}+p=0.7+{SHORTEST}"
     for listing in LISTINGS:
         yield f"fifo:{listing}"
         for spare in ("share", "idle"):
@@ -68,6 +72,8 @@ def policies() -> Iterator[str]:
                 "reserve=0.7+short=1+share=1.6",
             ):
                 yield f"reserve:size={size}+{numbers}+{listing}"
+            for numbers in ("p=0+spare=idle", "p=0.5", "p=0.9+spare=idle", "p=0.999"):
+                yield f"hesrpt:size={size}+{numbers}+{listing}"
 
 
 TEXTS = list(policies())
@@ -300,3 +306,9 @@ def test_limits_are_rounded_alike(num_executors: int, num_queries: int, share: f
     for factor in (share, 10 * share):
         ours = compiled_fair_limit(num_executors, num_queries, factor)
         assert ours == fair_limit(num_executors, num_queries, factor)
+
+
+@given(st.integers(1, 300), st.floats(0, 0.999) | st.just(0.5), st.integers(0, 500))
+def test_shares_are_rounded_alike(num_queries: int, p: float, total: int) -> None:
+    expected = rounded_shares(hesrpt_shares(num_queries, p)[::-1], total)
+    assert limits_of(num_queries, p, total).tolist() == expected

@@ -223,10 +223,11 @@ def test_what_is_tuned_is_not_tuned_again(
 
 def test_rules_in_python_start_where_a_related_case_ended(tiny: SuiteCase) -> None:
     scorer = Scorer(tiny)
-    search(scorer, QUICK, starts=["hesrpt:p=0.4"])
+    search(scorer, QUICK, starts=["weighted-fair:alpha=-0.4"])
     in_python = {text for text in scorer.scores if not is_compiled(text)}
-    assert in_python <= {"hesrpt:p=0.4", *neighbours("hesrpt:p=0.4", tiny, STEPS[0])}
-    assert "hesrpt:p=0.4" in in_python
+    start = "weighted-fair:alpha=-0.4"
+    assert in_python <= {start, *neighbours(start, tiny, STEPS[0])}
+    assert start in in_python
 
 
 POLICY = '''

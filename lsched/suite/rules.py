@@ -31,16 +31,16 @@ COARSE: Mapping[str, tuple[Grid, ...]] = {
     "priced": (
         {"size": SIZES, "weight": (0.1, 0.3, 0.84, 2.0), "slowdown": (0.0, 0.005, 0.0165, 0.05)},
     ),
+    "hesrpt": ({"p": (0.3, 0.6, 0.8), "size": SIZES, "spare": SPARE, **FIRST},),
     # Asked in Python, a hundred times as slow.
     "weighted-fair": ({"alpha": (-0.7, -1.5), "size": FEW_SIZES, **FIRST},),
-    "hesrpt": ({"p": (0.3, 0.6), "size": FEW_SIZES, **FIRST},),
     "critical-path": ({"size": FEW_SIZES},),
     "slots": ({"slots": (3, 8)},),
     "stride": ({"quantum_us": (200_000,)},),
 }
 """What is tried first; with scarce memory, each also with ``memory=gate``."""
-NOT_FOR_DAYS = "stride"
-"""It is asked once for each quantum, which takes hours for a day."""
+NOT_FOR_DAYS = ("stride", "slots", "critical-path")
+"""Hours for a day: asked in Python, once for each quantum or with thousands of queries waiting."""
 RESERVE: Grid = {"reserve": (0.04, 0.08, 0.15, 0.3), "short": (0.4, 0.6, 0.8, 0.9)}
 """What is tried of ``reserve``, on top of the best of ``srpt``, which it is with a reserve of 0."""
 
@@ -106,7 +106,7 @@ def coarse(case: SuiteCase) -> list[str]:
     return [
         text
         for rule, grids in COARSE.items()
-        if rule != NOT_FOR_DAYS or not case.arrivals.has_own_times
+        if rule not in NOT_FOR_DAYS or not case.arrivals.has_own_times
         for grid in grids
         for text in grid_specs(rule, _gated(grid, case))
     ]

@@ -163,7 +163,7 @@ JUDGED = _record("number", "work_us")
 
 RULE = _record(
     "kind size memory_gate degree is_spare_shared limit_by keeps is_shortest_first",
-    "limit weight offset slowdown hold_moves reserve short",
+    "limit weight offset slowdown hold_moves reserve short p",
 )
 """A compiled scheduler and its parameters."""
 

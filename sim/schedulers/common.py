@@ -178,7 +178,7 @@ def rounded_shares(weights: Sequence[float], total: int, minimum: int = 0) -> li
     """
     if total <= minimum * len(weights):
         return [minimum] * len(weights)
-    scale = math.fsum(weights)
+    scale = ordered_sum(weights)
     if not 0.0 < scale < math.inf:
         weights, scale = [1.0] * len(weights), float(len(weights))
     exact = [total * weight / scale for weight in weights]

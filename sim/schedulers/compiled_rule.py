@@ -13,7 +13,7 @@ from typing import Literal, get_args
 from sim.schedulers.common import MemoryRule, OperatorRule, PipelineRule, Spare
 from sim.view import Size
 
-Kind = Literal["fifo", "fair", "srpt", "priced", "reserve"]
+Kind = Literal["fifo", "fair", "srpt", "priced", "reserve", "hesrpt"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
@@ -29,6 +29,7 @@ class CompiledRule:
         reserve, short: see ``Reserve``.
         keeps: ``held=keep``, see ``Fair``.
         operators: see ``Listing``; by ``size``.
+        p: see ``HeSrpt``.
     """
 
     kind: Kind
@@ -46,6 +47,7 @@ class CompiledRule:
     short: float = 0.0
     keeps: bool = False
     operators: OperatorRule = "plan"
+    p: float = 0.0
 
 
 def compiled_rule_of(policy: object) -> CompiledRule | None:

@@ -16,6 +16,7 @@ from sim.schedulers.common import (
     check_number,
     rounded_shares,
 )
+from sim.schedulers.compiled_rule import CompiledRule
 from sim.view import ClusterView, Size
 
 
@@ -71,3 +72,16 @@ class HeSrpt:
         shares = hesrpt_shares(len(queries), self._p)[::-1]
         limits = rounded_shares(shares, view.num_executors)
         return self._listing.allocations(view, list(zip(queries, limits, strict=True)))
+
+    def compiled_rule(self) -> CompiledRule:
+        """The same rule in the compiled engine."""
+        listing = self._listing
+        return CompiledRule(
+            "hesrpt",
+            listing.memory,
+            listing.pipeline,
+            listing.spare,
+            size=self._size,
+            operators=listing.operators,
+            p=self._p,
+        )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from sim.fast_engine.compile import compiled_allocating
 from sim.fast_engine.layout import NEVER, World
+from sim.fast_engine.rules.hesrpt import decide_hesrpt
 from sim.fast_engine.rules.limited import decide_limited
 from sim.fast_engine.rules.priced import decide_priced
-from sim.fast_engine.rules.record import PRICED, RESERVE
+from sim.fast_engine.rules.record import HESRPT, PRICED, RESERVE
 from sim.fast_engine.rules.reserve import decide_reserve
 
 
@@ -27,5 +28,7 @@ def decide(world: World) -> None:
         decide_priced(world)
     elif world.rule[0].kind == RESERVE:
         decide_reserve(world)
+    elif world.rule[0].kind == HESRPT:
+        decide_hesrpt(world)
     else:
         decide_limited(world)

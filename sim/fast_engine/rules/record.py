@@ -11,7 +11,7 @@ from sim.schedulers.compiled_rule import CompiledRule, Kind
 from sim.schedulers.pipelining import WHOLE
 from sim.view import Size
 
-FIFO, FAIR, SRPT, PRICED, RESERVE = range(5)
+FIFO, FAIR, SRPT, PRICED, RESERVE, HESRPT = range(6)
 """``kind``, in the order of ``compiled_rule.Kind``."""
 BY_ALL, BY_CAP, BY_SHARE = range(3)
 """``limit_by``: all executors, a fixed part of them, a share that follows the load."""
@@ -38,6 +38,6 @@ def set_rule(records: np.ndarray, rule: CompiledRule) -> None:
         record["limit_by"], record["limit"] = BY_CAP, rule.cap
     elif rule.share is not None:
         record["limit_by"], record["limit"] = BY_SHARE, rule.share
-    for name in ("weight", "offset", "slowdown", "hold_moves", "reserve", "short", "keeps"):
+    for name in ("weight", "offset", "slowdown", "hold_moves", "reserve", "short", "keeps", "p"):
         record[name] = getattr(rule, name)
     records[:1] = record
