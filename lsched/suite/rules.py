@@ -38,7 +38,7 @@ COARSE: Mapping[str, tuple[Grid, ...]] = {
     "slots": ({"slots": (3, 8)},),
     "stride": ({"quantum_us": (200_000,)},),
 }
-"""What is tried first; with scarce memory, each also with ``memory=gate``."""
+"""What is tried first; with scarce memory, but for whole days, each also with ``memory=gate``."""
 NOT_FOR_DAYS = ("stride", "slots", "critical-path")
 """Hours for a day: asked in Python, once for each quantum or with thousands of queries waiting."""
 RESERVE: Grid = {"reserve": (0.04, 0.08, 0.15, 0.3), "short": (0.4, 0.6, 0.8, 0.9)}
@@ -147,7 +147,9 @@ def is_compiled(text: str) -> bool:
 
 
 def _gated(grid: Grid, case: SuiteCase) -> Grid:
-    return {**grid, "memory": MEMORY} if case.is_scarce else grid
+    """With both kinds of admission where memory is scarce; of days, refining tries the other."""
+    is_tried = case.is_scarce and not case.arrivals.has_own_times
+    return {**grid, "memory": MEMORY} if is_tried else grid
 
 
 def _defaults(rule: str) -> dict[str, str]:
