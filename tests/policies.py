@@ -20,6 +20,7 @@ CONFIGS = {
     "few-heads": PolicyConfig(rule="fair:spare=share", heads=("degree", "wait")),
     "fifo": PolicyConfig(rule="fifo:memory=gate+pipeline=never"),
     "holds": PolicyConfig(rule="priced:hold_moves=50+slowdown=0.3", encoder="gcn"),
+    "shares": PolicyConfig(rule="hesrpt:size=history+p=0.7+operators=shortest"),
     "gated": PolicyConfig(rule="priced:size=observed+memory=gate"),
 }
 TRAINING = Training(

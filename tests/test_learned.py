@@ -57,6 +57,9 @@ RULES = (
     "fair",
     "fair:spare=idle+operators=shortest",
     "fifo:memory=gate",
+    "hesrpt",
+    "hesrpt:p=0.8+size=history+operators=shortest+pipeline=best",
+    "hesrpt:p=0+size=observed+spare=idle+memory=gate",
 )
 
 

@@ -94,8 +94,8 @@ class Options:
     """Go on with the training in --out, with the same options; limits may differ."""
 
     rule: str = "auto"
-    """The rule to correct: fifo, fair, srpt or priced with parameters, none, or auto: the best of
-    many on training seeds."""
+    """The rule to correct: fifo, fair, srpt, hesrpt or priced with parameters, none, or auto: the
+    best of many on training seeds."""
 
     encoder: Encoder = "tree"
     """tree: LSched's tree convolutions; gcn: Decima's sweep."""

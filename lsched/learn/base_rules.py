@@ -20,10 +20,10 @@ WORDS = (
     ("pipeline", "best"),
 )
 ACCEPT = {
-    "operators": ("fair", "srpt"),
-    "size": ("srpt", "priced"),
-    "spare": ("fair", "srpt"),
-    "pipeline": ("fair", "srpt", "priced"),
+    "operators": ("fair", "srpt", "hesrpt"),
+    "size": ("srpt", "hesrpt", "priced"),
+    "spare": ("fair", "srpt", "hesrpt"),
+    "pipeline": ("fair", "srpt", "hesrpt", "priced"),
 }
 """Words that the best rule is tried with, and which rules know them."""
 NUM_SEEDS = 6
@@ -42,6 +42,11 @@ def candidates(has_memory: bool) -> list[str]:
         f"srpt:size={size}+share={share}"
         for size in ("estimate", "history")
         for share in ("0.1", "1", "2", "3", "5")
+    ]
+    texts += [
+        f"hesrpt:size={size}+p={p}"
+        for size in ("estimate", "history")
+        for p in ("0.3", "0.6", "0.8")
     ]
     texts += [
         f"priced:size={size}+weight={weight}+slowdown={slowdown}"

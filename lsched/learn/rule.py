@@ -9,11 +9,12 @@ from sim import make_scheduler
 from sim.schedulers.compiled_rule import CompiledRule, compiled_rule_of
 from sim.schedulers.pipelining import WHOLE
 
-KINDS = ("fifo", "fair", "srpt", "priced")
+KINDS = ("fifo", "fair", "srpt", "hesrpt", "priced")
 """Rules that can be corrected."""
 BY_ARRIVAL, BY_WORK, BY_PRICE = range(3)
 """What puts queries in order and limits them: arrival and a limit; remaining work and a limit;
 remaining work and the price of executors, as in ``priced``."""
+ORDERS = {"srpt": BY_WORK, "hesrpt": BY_WORK, "priced": BY_PRICE}
 SIZES = ("estimate", "observed", "history")
 
 BEST_DEGREE = 0
@@ -31,8 +32,11 @@ BEST_DEGREE = 0
     SLOWDOWN,
     HOLD_MOVES,
     IS_SHORTEST_FIRST,
-) = range(12)
-"""Places in a rule's numbers. ``CAP`` and ``SHARE``: as in ``QueryLimit``, 0 for none."""
+    HAS_SHARES,
+    P,
+) = range(14)
+"""Places in a rule's numbers. ``CAP`` and ``SHARE``: as in ``QueryLimit``, 0 for none.
+``HAS_SHARES``: limits are those of ``hesrpt``, with ``P``."""
 
 
 def rule_numbers(text: str) -> np.ndarray:
@@ -42,12 +46,12 @@ def rule_numbers(text: str) -> np.ndarray:
         text: a scheduler with parameters, or ``none``.
 
     Shapes:
-        returns (12,), float64
+        returns (14,), float64
 
     Raises:
         ValueError: it is not a rule that can be corrected.
     """
-    numbers = np.zeros(IS_SHORTEST_FIRST + 1)
+    numbers = np.zeros(P + 1)
     if text == NO_RULE:
         numbers[DEGREE] = 1
         return numbers
@@ -61,7 +65,7 @@ def rule_numbers(text: str) -> np.ndarray:
 
 
 def _fill(numbers: np.ndarray, rule: CompiledRule) -> None:
-    numbers[ORDER] = {"srpt": BY_WORK, "priced": BY_PRICE}.get(rule.kind, BY_ARRIVAL)
+    numbers[ORDER] = ORDERS.get(rule.kind, BY_ARRIVAL)
     numbers[SIZE] = SIZES.index(rule.size)
     numbers[IS_GATED] = rule.memory == "gate"
     numbers[DEGREE] = {"always": WHOLE, "never": 1, "best": BEST_DEGREE}[rule.pipeline]
@@ -70,3 +74,4 @@ def _fill(numbers: np.ndarray, rule: CompiledRule) -> None:
     numbers[WEIGHT], numbers[OFFSET] = rule.weight, rule.offset
     numbers[SLOWDOWN], numbers[HOLD_MOVES] = rule.slowdown, rule.hold_moves
     numbers[IS_SHORTEST_FIRST] = rule.operators == "shortest"
+    numbers[HAS_SHARES], numbers[P] = rule.kind == "hesrpt", rule.p

@@ -20,6 +20,7 @@ from lsched.learn.rule import (
     BY_PRICE,
     CAP,
     DEGREE,
+    HAS_SHARES,
     IS_GATED,
     IS_SHORTEST_FIRST,
     IS_SPARE_SHARED,
@@ -28,8 +29,10 @@ from lsched.learn.rule import (
     SHARE,
     SLOWDOWN,
     WEIGHT,
+    P,
 )
 from sim.fast_engine.compile import compiled, compiled_allocating
+from sim.fast_engine.rules.hesrpt import limits_of, shares_of
 from sim.schedulers import common
 
 URGENCY, WAIT, FIRST_DEGREE = range(3)
@@ -145,20 +148,29 @@ def put_by_limit(
     queries: np.ndarray,
     answer: Table,
 ) -> None:
-    """Write allocations with a limit for each query."""
-    full = view.simulations_num_executors[seen.simulation]
-    limit = full
+    """Write allocations with a limit for each query; 0: only what is left over is for it."""
+    full, num_queries = view.simulations_num_executors[seen.simulation], len(admitted_queries)
+    has_shares = policy.rule[HAS_SHARES] > 0.0
+    limits, exact = np.empty(0, np.int64), np.empty(0, np.float64)
+    if has_shares:
+        limits = limits_of(num_queries, policy.rule[P], full)
+        exact = shares_of(num_queries, policy.rule[P], full)
+    limit = float(full)
     if policy.rule[CAP] > 0.0:
         limit = _part_of(full, policy.rule[CAP])
     elif policy.rule[SHARE] > 0.0:
-        limit = _fair_limit(full, len(admitted_queries), policy.rule[SHARE])
-    begin = answer.counts[NUM_ALLOCATIONS]
-    for query in admitted_queries:
+        limit = _fair_limit(full, num_queries, policy.rule[SHARE])
+    begin, rounding = answer.counts[NUM_ALLOCATIONS], 0.0
+    for rank in range(num_queries):
+        query = admitted_queries[rank]
+        if has_shares:
+            limit, rounding = exact[rank], limits[rank] - exact[rank]
         for column in root_order(view, policy, seen, state, query, operators):
             if not waits(view, place, seen, column, operators, answer, begin):
                 more = queries[PARALLELISM, query] + operators[PARALLELISM_OF_OPERATOR, column]
-                own = min(max(int(np.rint(limit * factor(more))), 1), full)
-                put(policy, place, view, seen, column, own, operators, answer)
+                own = min(int(np.rint(limit * factor(more) + rounding)), full)
+                least = 0 if has_shares and answer.counts[NUM_ALLOCATIONS] > begin else 1
+                put(policy, place, view, seen, column, max(own, least), operators, answer)
 
 
 @compiled_allocating
@@ -295,3 +307,15 @@ def put_spare(
             answer.allocations[1, to] = limit
             answer.allocations[2, to] = answer.allocations[2, at]
             answer.counts[NUM_ALLOCATIONS] += 1
+
+
+@compiled
+def drop_empty(begin: int, answer: Table) -> None:
+    """Take out the allocations from ``begin`` on that have a limit of 0."""
+    to = begin
+    for at in range(begin, answer.counts[NUM_ALLOCATIONS]):
+        if answer.allocations[1, at] > 0:
+            for row in range(len(answer.allocations)):
+                answer.allocations[row, to] = answer.allocations[row, at]
+            to += 1
+    answer.counts[NUM_ALLOCATIONS] = to

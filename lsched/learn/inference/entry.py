@@ -11,6 +11,7 @@ import traces
 from lsched.learn import config, features, inference, observation, rule, shapes
 from lsched.learn.inference.corrected import (
     admitted,
+    drop_empty,
     put_by_limit,
     put_by_price,
     put_spare,
@@ -75,6 +76,7 @@ def schedule(
     else:
         put_by_limit(view, policy, place, seen, state, order, operators, queries, answer)
     put_spare(policy, view, seen, queries, begin, answer)
+    drop_empty(begin, answer)
 
 
 def _kept(digest: int) -> Any:

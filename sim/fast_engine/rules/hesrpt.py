@@ -27,17 +27,26 @@ def decide_hesrpt(world: World) -> None:
 
 @compiled_allocating
 def limits_of(num_queries: int, p: float, total: int) -> np.ndarray:
-    """Executors by rank, least remaining work first: ``hesrpt_shares``, then ``rounded_shares``."""
-    power, limits = 1.0 / (1.0 - p), np.zeros(num_queries, np.int64)
-    exact, scale, given = np.empty(num_queries, np.float64), 0.0, 0
+    """Executors by rank, least remaining work first: shares rounded as by ``rounded_shares``."""
+    exact, given = shares_of(num_queries, p, total), 0
+    limits = np.empty(num_queries, np.int64)
     for rank in range(num_queries):
-        after = (num_queries - rank) / num_queries
-        exact[rank] = after**power - ((num_queries - rank - 1) / num_queries) ** power
-        scale += exact[rank]
-    for rank in range(num_queries):
-        exact[rank] = total * exact[rank] / scale
         limits[rank] = int(exact[rank])
         given += limits[rank]
     for rank in np.argsort(limits - exact, kind="mergesort")[: total - given]:
         limits[rank] += 1
     return limits
+
+
+@compiled_allocating
+def shares_of(num_queries: int, p: float, total: int) -> np.ndarray:
+    """``hesrpt_shares`` of ``total`` by rank, least remaining work first."""
+    power, scale = 1.0 / (1.0 - p), 0.0
+    shares = np.empty(num_queries, np.float64)
+    for rank in range(num_queries):
+        after = (num_queries - rank) / num_queries
+        shares[rank] = after**power - ((num_queries - rank - 1) / num_queries) ** power
+        scale += shares[rank]
+    for rank in range(num_queries):
+        shares[rank] = total * shares[rank] / scale
+    return shares
