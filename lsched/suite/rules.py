@@ -133,7 +133,7 @@ def neighbours(text: str, case: SuiteCase, step: float) -> Iterator[str]:
         if key in NUMBERS and value != "none":
             for number in NUMBERS[key].around(float(value), step):
                 yield text_of(rule, {**given, key: f"{number:g}"})
-        elif key in WORDS and not (key == "memory" and not case.is_scarce):
+        elif key in WORDS and not (key == "memory" and not _tries_admission(case)):
             for word in WORDS[key]:
                 if word != value and not (key == "size" and is_on_estimates(text)):
                     changed = text_of(rule, {**given, key: word})
@@ -147,9 +147,12 @@ def is_compiled(text: str) -> bool:
 
 
 def _gated(grid: Grid, case: SuiteCase) -> Grid:
-    """With both kinds of admission where memory is scarce; of days, refining tries the other."""
-    is_tried = case.is_scarce and not case.arrivals.has_own_times
-    return {**grid, "memory": MEMORY} if is_tried else grid
+    return {**grid, "memory": MEMORY} if _tries_admission(case) else grid
+
+
+def _tries_admission(case: SuiteCase) -> bool:
+    """Not for whole days: a gate that trusts estimates holds up thousands of queries there."""
+    return case.is_scarce and not case.arrivals.has_own_times
 
 
 def _defaults(rule: str) -> dict[str, str]:
