@@ -32,7 +32,7 @@ Grid = Mapping[str, Sequence[object]]
 SIZES = ("estimate", "observed", "history")
 SHARES = (0.1, 0.5, 1.0, 2.0, 4.0)
 GRIDS: dict[str, Grid] = {
-    "fifo": {"memory": ("ignore", "gate"), "pipeline": ("always", "best")},
+    "fifo": {"memory": ("ignore", "gate"), "pipeline": ("always", "never", "best")},
     "fair": {"spare": ("share", "idle"), "held": ("give", "keep"), "memory": ("ignore", "gate")},
     "weighted-fair": {"alpha": (-2.0, -1.0, -0.5, 0.5, 1.0), "size": SIZES},
     "sjf": {"size": SIZES, "memory": ("ignore", "gate")},

@@ -18,6 +18,7 @@ WORDS = (
     ("size", "observed"),
     ("spare", "idle"),
     ("pipeline", "best"),
+    ("pipeline", "never"),
 )
 ACCEPT = {
     "operators": ("fair", "srpt", "hesrpt"),

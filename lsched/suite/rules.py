@@ -96,7 +96,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "size": SIZES,
     "spare": SPARE,
     "memory": MEMORY,
-    "pipeline": ("always", "best"),
+    "pipeline": ("always", "never", "best"),
     "operators": ("plan", "shortest"),
 }
 
