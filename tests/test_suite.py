@@ -161,10 +161,11 @@ def test_a_step_changes_one_parameter() -> None:
         "srpt:size=history+share=3",
         "srpt:size=history+share=2+spare=idle",
         "srpt:size=history+share=2+pipeline=best",
+        "srpt:size=history+share=2+pipeline=never",
         "srpt:size=history+share=2+operators=shortest",
     }
     gated = set(neighbours("srpt", BY_NAME["tpch-0.7-inmemory-scarce"], 1.5))
-    words = ("memory=gate", "spare=idle", "pipeline=best", "operators=shortest")
+    words = ("memory=gate", "spare=idle", "pipeline=best", "pipeline=never", "operators=shortest")
     assert gated == {f"srpt:{word}" for word in words}
 
 
