@@ -52,9 +52,9 @@ class Counts:
     def add(self, view: BatchView, rule: BatchSchedule, policy: BatchSchedule) -> None:
         """Count the events of a view."""
         ranks = _ranks(view)
-        first, limits = (_firsts(view, schedule) for schedule in (rule, policy))
-        both = [query for query in first if query in limits]
-        rows = [(ranks[query], first[query][1], limits[query][1]) for query in both]
+        usual, limits = (_limits(view, schedule) for schedule in (rule, policy))
+        both = usual.keys() & limits.keys()
+        rows = [(ranks[query], usual[query], limits[query]) for query in both]
         self.limits.append(np.array(rows, float).reshape(-1, 3))
         own, other = (_heads(view, schedule) for schedule in (rule, policy))
         for simulation in own.keys() & other.keys():
@@ -78,11 +78,11 @@ def _columns(view: BatchView, schedule: BatchSchedule) -> tuple[np.ndarray, ...]
     return operators, np.asarray(view.operators.query)[operators], limits, degrees
 
 
-def _firsts(view: BatchView, schedule: BatchSchedule) -> dict[int, tuple[int, int]]:
-    """By query, its first operator and that one's limit."""
-    found: dict[int, tuple[int, int]] = {}
-    for operator, query, limit, _ in zip(*_columns(view, schedule), strict=True):
-        found.setdefault(int(query), (int(operator), int(limit)))
+def _limits(view: BatchView, schedule: BatchSchedule) -> dict[int, int]:
+    """By query, the limit of its first allocation."""
+    found: dict[int, int] = {}
+    for _, query, limit, _ in zip(*_columns(view, schedule), strict=True):
+        found.setdefault(int(query), int(limit))
     return found
 
 
@@ -112,7 +112,7 @@ def counted(case: SuiteCase, path: str) -> Counts:
     rule, cluster, seeds = (
         make_scheduler(config.rule),
         parse_cluster(case.cluster),
-        range(NUM_SEEDS),
+        case.test_seeds[:NUM_SEEDS],
     )
     base = case.trace()
     batch = Simulations([case.arrivals.of(base, cluster, seed) for seed in seeds], cluster, seeds)

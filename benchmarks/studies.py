@@ -10,28 +10,27 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from lsched.arrivals import Arrivals
+from lsched.arrivals import redrawn
 from lsched.cli import main as command_line
-from lsched.learn.directory import read_validations
+from lsched.learn.config import HEADS
+from lsched.learn.directory import STATE_FILE, read_validations
 from lsched.runner import num_cores
 from lsched.specs import parse_cluster
 from lsched.statistics import paired_ratio
 from lsched.suite import CASES, SuiteCase, find_cases, read_tuned, run_case
 from lsched.suite.run import BEST, FAIR, ON_ESTIMATES, Document
-from lsched.suite.tables import ratio_of
+from lsched.suite.tables import markdown_table, ratio_of
 from lsched.suite.tuned import Tuned
 from lsched.tables import ratio_text
 from sim import simulate_many
 from traces import Trace, load, part_seeds, write
 
 OUT = Path("out/studies")
-HEADS = ("root", "wait", "degree", "parallelism", "hold", "admission")
 DIFFERENT, SHORT = "different-0.7-inmemory", "ssb-0.7-warehouse-ample"
 BASE = "srpt:size={}+share=2+spare=share+operators=shortest"
 
@@ -56,10 +55,15 @@ PARTS: Mapping[str, Sequence[str]] = {
 
 def train(out: Path, *options: str, generations: int = 20, validate_every: int = 5) -> Path:
     """Train a policy, or go on where that stopped."""
-    state = out / "state.npz"
     limits = ["--generations", str(generations), "--validate-every", str(validate_every)]
     words = ["train", *options, *limits, "--validation-seeds", "8", "--no-tensorboard"]
-    words += ["--minutes", "600", "--out", str(out), *(["--resume"] if state.exists() else [])]
+    words += [
+        "--minutes",
+        "600",
+        "--out",
+        str(out),
+        *(["--resume"] if (out / STATE_FILE).exists() else []),
+    ]
     if command_line(words) != 0:
         raise SystemExit(f"lsched {' '.join(words)} failed")
     return out
@@ -81,8 +85,7 @@ def compared(study: str, case: SuiteCase, policies: Mapping[str, Path], tuned: T
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table as Markdown, and write it."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    text = "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    text = f"{markdown_table(header, rows)}\n"
     print(f"\n{title}\n\n{text}")
     (OUT / f"{title}.md").write_text(text)
 
@@ -163,20 +166,6 @@ def transfer() -> None:
     table("fine-tuning", ["on", "begun", *header], rows)
 
 
-@dataclass(frozen=True)
-class Day:
-    """The queries of a fleet's days: as they arrive, or at random times of the same day."""
-
-    is_shuffled: bool
-    trace: Trace
-
-    def of(self, seed: int) -> Trace:
-        """The day of a seed."""
-        case = case_of("fleet-day-inmemory-ample")
-        day = Arrivals(is_redrawn=True).of(self.trace, parse_cluster(case.cluster), seed)
-        return shuffled(day, seed) if self.is_shuffled else day
-
-
 def shuffled(day: Trace, seed: int) -> Trace:
     """The same queries in random order at random times."""
     generator = np.random.default_rng([seed, 77])
@@ -195,7 +184,8 @@ def patterns() -> None:
     case, tuned, base = case_of(name), read_tuned()[name], load("fleet-day")
     file = OUT / "patterns" / "random-times.jsonl.gz"
     file.parent.mkdir(parents=True, exist_ok=True)
-    write(Day(True, base).of(part_seeds("training", 1)[0]), file)
+    (seed,) = part_seeds("training", 1)
+    write(shuffled(redrawn(base, seed), seed), file)
     rule = ("--rule", "srpt:size=history+share=3+spare=share", "--window", "200")
     policies = {
         False: train(OUT / "patterns" / "as-they-arrive", "--cases", name, *rule),
@@ -203,7 +193,9 @@ def patterns() -> None:
     }
     rows = []
     for is_shuffled, policy in policies.items():
-        runs = list(map(Day(is_shuffled, base).of, case.test_seeds))
+        runs = [redrawn(base, seed) for seed in case.test_seeds]
+        if is_shuffled:
+            runs = list(map(shuffled, runs, case.test_seeds))
         means = {
             text: [
                 result.summary()["mean_latency_s"]

@@ -24,6 +24,7 @@ RULES = (
     "fair:spare=idle+pipeline=best",
     "srpt:size=history+share=2+operators=shortest",
     "reserve:size=observed+reserve=0.4+memory=gate",
+    "hesrpt:size=history+p=0.7",
     "priced:size=history+memory=gate+pipeline=best",
 )
 

@@ -42,7 +42,7 @@ def overview(documents: Sequence[Document]) -> str:
         row += [ratio_of(each, role, FAIR) for role in (BEST, ON_ESTIMATES, FIFO, ORACLE)]
         row.append(number(each["lower_bound"]["mean_latency_s"] / fair_s))
         rows.append(row)
-    return _table(header, rows)
+    return markdown_table(header, rows)
 
 
 def case_table(document: Document) -> str:
@@ -78,7 +78,7 @@ def case_table(document: Document) -> str:
             row += [ratio_of(document, role, to) for to in (FAIR, BEST)]
             row += [cell(figures) for cell in columns.values()]
         rows.append(row + ["–"] * (len(header) - len(row)))
-    return f"{caption(document)}\n\n{_table(header, rows)}"
+    return f"{caption(document)}\n\n{markdown_table(header, rows)}"
 
 
 def caption(document: Document) -> str:
@@ -137,6 +137,7 @@ def ratio_of(document: Document, role: str, to: str) -> str:
     return ratio_text(ratio if ratio.low is not None else Ratio(ratio.value))
 
 
-def _table(header: Sequence[str], rows: Rows) -> str:
+def markdown_table(header: Sequence[str], rows: Rows) -> str:
+    """A table whose first column is text, the others numbers."""
     lines = [header, ["---", *(["---:"] * (len(header) - 1))], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
