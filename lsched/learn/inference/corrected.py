@@ -32,7 +32,7 @@ from lsched.learn.rule import (
     P,
 )
 from sim.fast_engine.compile import compiled, compiled_allocating
-from sim.fast_engine.rules.hesrpt import limits_of, shares_of
+from sim.fast_engine.rules.hesrpt import rounded, shares_of
 from sim.schedulers import common
 
 URGENCY, WAIT, FIRST_DEGREE = range(3)
@@ -153,8 +153,8 @@ def put_by_limit(
     has_shares = policy.rule[HAS_SHARES] > 0.0
     limits, exact = np.empty(0, np.int64), np.empty(0, np.float64)
     if has_shares:
-        limits = limits_of(num_queries, policy.rule[P], full)
         exact = shares_of(num_queries, policy.rule[P], full)
+        limits = rounded(exact, full)
     limit = float(full)
     if policy.rule[CAP] > 0.0:
         limit = _part_of(full, policy.rule[CAP])

@@ -27,10 +27,15 @@ def decide_hesrpt(world: World) -> None:
 
 @compiled_allocating
 def limits_of(num_queries: int, p: float, total: int) -> np.ndarray:
-    """Executors by rank, least remaining work first: shares rounded as by ``rounded_shares``."""
-    exact, given = shares_of(num_queries, p, total), 0
-    limits = np.empty(num_queries, np.int64)
-    for rank in range(num_queries):
+    """Executors by rank, least remaining work first."""
+    return rounded(shares_of(num_queries, p, total), total)
+
+
+@compiled_allocating
+def rounded(exact: np.ndarray, total: int) -> np.ndarray:
+    """Shares as whole numbers, as by ``rounded_shares``."""
+    limits, given = np.empty(len(exact), np.int64), 0
+    for rank in range(len(exact)):
         limits[rank] = int(exact[rank])
         given += limits[rank]
     for rank in np.argsort(limits - exact, kind="mergesort")[: total - given]:
