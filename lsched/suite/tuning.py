@@ -62,11 +62,13 @@ def tune_cases(
 
 
 def _starts(case: SuiteCase, tuned: Mapping[str, Tuned]) -> list[str]:
-    """What was near the best for the same workload: on the same cluster, if that is known."""
+    """What was near the best for the same workload, or for one that it is a mixture of: on the same
+    cluster, if that is known."""
+    parts = {case.workload, *case.workload.split("+")}
     others = [
         other
         for other in CASES
-        if other.workload == case.workload and other.name in tuned and other.name != case.name
+        if other.workload in parts and other.name in tuned and other.name != case.name
     ]
     nearest = [other for other in others if other.cluster == case.cluster] or others
     return [text for other in nearest for text in near_the_best(tuned[other.name])]
