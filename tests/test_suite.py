@@ -22,7 +22,7 @@ from lsched.suite.policies import policies_for_all, policies_of
 from lsched.suite.rules import coarse, is_compiled, is_on_estimates, neighbours, reserves
 from lsched.suite.run import BEST, FAIR, FIFO, ON_ESTIMATES, ORACLE, oracle_of, roles_of
 from lsched.suite.search import STEPS, Effort, Scorer, search
-from lsched.suite.tables import case_table, overview
+from lsched.suite.tables import case_table, overview, rules_table
 from lsched.suite.tuned import TunedFile, read_tuned, tuned_from
 from lsched.suite.workloads import workload
 from lsched.tables import number, ratio_text
@@ -371,20 +371,30 @@ def test_tables_in_documents(tiny: SuiteCase, tuned: Tuned, tmp_path: Path) -> N
     document = run_case(tiny, tuned, {}, tmp_path).document
     end = "<!-- suite end -->"
     text = f"a\n<!-- suite: overview -->\nold\n{end}\nb\n<!-- suite: cases diff* -->\n{end}\nc\n"
-    made = with_tables(text, [document], "x.md")
+    rules = f"<!-- suite: rules -->\n{end}\n"
+    found = {tiny.name: tuned}
+    made = with_tables(text + rules, [document], found, "x.md")
     assert "old" not in made
     assert overview([document]) in made
     assert case_table(document) in made
     assert [line for line in made.splitlines() if line in ("a", "b", "c")] == ["a", "b", "c"]
-    assert with_tables(made, [document], "x.md") == made
+    assert rules_table(found) in made
+    assert with_tables(made, [document], found, "x.md") == made
     for wrong, message in (
         ("no marker", "expected tables between"),
         (text.replace("suite end", "suite ende"), "expected tables between"),
-        (text.replace("overview", "all"), "neither overview nor cases"),
+        (text.replace("overview", "all"), "none of overview, cases and rules"),
         (text.replace("diff*", "tpch*"), "matches no case"),
     ):
         with pytest.raises(OptionError, match=message):
-            with_tables(wrong, [document], "x.md")
+            with_tables(wrong, [document], {}, "x.md")
+
+
+def test_rules_at_their_best(tuned: Tuned) -> None:
+    texts = {"srpt:share=2": 0.5, "srpt:size=history": 0.4, "fair": 1.0}
+    header, _, row = table_rows(rules_table({"a": msgspec.structs.replace(tuned, by_rule=texts)}))
+    assert header == ["case", "`fair`", "`srpt`", "best of all"]
+    assert row == ["`a`", "1.00", "0.40", f"`{tuned.best}`"]
 
 
 def test_the_command(
@@ -404,6 +414,7 @@ def test_the_command(
     assert Path("doc.md").read_text().count(f"`{name}`") == 1
     assert f"## {name}" in Path("out/cases.md").read_text()
     assert Path("out/overview.md").read_text() in Path("doc.md").read_text()
+    assert Path("out/overview.png").stat().st_size > 10_000
     assert main([*words, "--schedulers", "sjf"]) == 0
     assert f"{name}: unchanged" in capsys.readouterr().out
     assert main([*words[:2], *words[4:], "--schedulers", "sjf"]) == 0  # of all cases

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -33,7 +33,7 @@ from lsched.suite.included import with_tables
 from lsched.suite.policies import policies_for_all
 from lsched.suite.run import Document, read_documents, roles_of
 from lsched.suite.tables import case_table, overview
-from lsched.suite.tuned import TUNED, tuned_of
+from lsched.suite.tuned import TUNED, Tuned, tuned_of
 from lsched.tables import counted
 from traces.output import atomic_file
 
@@ -46,7 +46,7 @@ class Options:
     """
 
     out: OutputPath
-    """Directory for a JSON file per case, and the tables: overview.md and cases.md."""
+    """Directory for a JSON file per case, the tables overview.md and cases.md, and overview.png."""
 
     cases: CasesText = DEFAULT_CASES
 
@@ -103,7 +103,7 @@ def run(options: Options) -> None:
         incomplete += finished.incomplete
         how = f"{counted(finished.num_run, 'scheduler')} run" if finished.num_run else "unchanged"
         console.print(f"{case.name}: {how}", soft_wrap=True)
-    _write_tables(options, read_documents(options.out, CASES))
+    _write_tables(options, read_documents(options.out, CASES), tuned)
     console.print(f"\nwritten to {options.out}", soft_wrap=True)
     if incomplete:
         raise IncompleteError(f"incomplete: {missing_runs(incomplete)}")
@@ -114,14 +114,20 @@ def _policies(options: Options) -> Policies:
     return {**given, **(read_policies(options.policies) if options.policies else {})}
 
 
-def _write_tables(options: Options, documents: Sequence[Document]) -> None:
-    """The tables of all cases in the directory, also of earlier calls."""
+def _write_tables(
+    options: Options, documents: Sequence[Document], tuned: Mapping[str, Tuned]
+) -> None:
+    """Tables and a plot of all cases in the directory, also of earlier calls."""
+    from lsched.plots.files import save
+    from lsched.plots.suite import suite_ratios
+
     tables = "\n".join(f"## {each['case']}\n\n{case_table(each)}\n" for each in documents)
     _write(options.out / "overview.md", f"{overview(documents)}\n")
     _write(options.out / "cases.md", tables)
+    save(suite_ratios(documents), options.out / "overview.png")
     for path in options.update:
         text = path.read_text(encoding="utf-8")
-        _write(path, with_tables(text, documents, str(path)))
+        _write(path, with_tables(text, documents, tuned, str(path)))
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,30 +1,34 @@
 """Tables in documents, between markers that say which: they are replaced when results change.
 
 ``<!-- suite: overview tpch-* -->`` begins a table of all cases that match, ``<!-- suite: cases
-tpch-* -->`` the tables of each; ``<!-- suite end -->`` ends both. Without a pattern all cases that
-have been run are meant.
+tpch-* -->`` the tables of each, ``<!-- suite: rules tpch-* -->`` one of what tuning found;
+``<!-- suite end -->`` ends each. Without a pattern all cases that have been run are meant.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from lsched.errors import OptionError
 from lsched.suite.run import Document
-from lsched.suite.tables import case_table, overview
+from lsched.suite.tables import case_table, overview, rules_table
+from lsched.suite.tuned import Tuned
 
 BLOCK = re.compile(r"(<!-- suite: ([^\n]*?) -->\n)(.*?)(<!-- suite end -->)", re.DOTALL)
 BEGIN = "<!-- suite:"
 
 
-def with_tables(text: str, documents: Sequence[Document], name: str) -> str:
+def with_tables(
+    text: str, documents: Sequence[Document], tuned: Mapping[str, Tuned], name: str
+) -> str:
     """A document's text with its tables as the results have them.
 
     Args:
         text: the document.
         documents: results of cases.
+        tuned: the best rules by case.
         name: of the document, for errors.
 
     Raises:
@@ -38,22 +42,27 @@ def with_tables(text: str, documents: Sequence[Document], name: str) -> str:
 
     def replaced(match: re.Match[str]) -> str:
         begin, what, _, end = match.groups()
-        return f"{begin}\n{_tables(what, documents, name)}\n\n{end}"
+        return f"{begin}\n{_tables(what, documents, tuned, name)}\n\n{end}"
 
     return BLOCK.sub(replaced, text)
 
 
-def _tables(what: str, documents: Sequence[Document], name: str) -> str:
+def _tables(
+    what: str, documents: Sequence[Document], tuned: Mapping[str, Tuned], name: str
+) -> str:
     kind, *patterns = what.split()
     chosen = [
         document
         for document in documents
         if any(fnmatchcase(document["case"], pattern) for pattern in patterns or ["*"])
     ]
-    if kind not in ("overview", "cases"):
-        raise OptionError(f"{name}: '{BEGIN} {what} -->' says neither overview nor cases")
+    if kind not in ("overview", "cases", "rules"):
+        raise OptionError(f"{name}: '{BEGIN} {what} -->' says none of overview, cases and rules")
     if not chosen:
         raise OptionError(f"{name}: '{BEGIN} {what} -->' matches no case that has been run")
     if kind == "overview":
         return overview(chosen)
+    if kind == "rules":
+        names = [document["case"] for document in chosen]
+        return rules_table({name: tuned[name] for name in names if name in tuned})
     return "\n\n".join(f"**{document['case']}**: {case_table(document)}" for document in chosen)

@@ -1,4 +1,4 @@
-"""Results of the suite as Markdown: one table of all cases, one for each case."""
+"""Results of the suite as Markdown: tables of all cases, one for each case."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from lsched.statistics import Ratio, paired_ratio
 from lsched.suite.run import BEST, FAIR, FIFO, ON_ESTIMATES, ORACLE, Document
+from lsched.suite.tuned import Tuned
 from lsched.tables import (
     CLAIRVOYANT_MARK,
     INCOMPLETE_MARK,
@@ -15,6 +16,7 @@ from lsched.tables import (
     short_name,
     time_unit,
 )
+from sim.registry import split_text
 
 RULES = (ON_ESTIMATES, BEST, FAIR, FIFO, ORACLE)
 Rows = Sequence[Sequence[str]]
@@ -25,7 +27,7 @@ def overview(documents: Sequence[Document]) -> str:
 
     Each policy has two columns: ÷ the better kind of fair share, and ÷ the best of all rules.
     """
-    labels = list(dict.fromkeys(label for each in documents for label in _labels(each)))
+    labels = list(dict.fromkeys(label for each in documents for label in labels_of(each)))
     header = [
         "case",
         "fair share",
@@ -81,6 +83,27 @@ def case_table(document: Document) -> str:
     return f"{caption(document)}\n\n{markdown_table(header, rows)}"
 
 
+def rules_table(tuned: Mapping[str, Tuned]) -> str:
+    """The best text of each rule in training ÷ fair share, a line for each case.
+
+    Rules that fell behind early are not known.
+    """
+    best = {
+        name: {
+            rule: min(ratio for text, ratio in each.by_rule.items() if split_text(text)[0] == rule)
+            for rule in {split_text(text)[0] for text in each.by_rule}
+        }
+        for name, each in tuned.items()
+    }
+    rules = sorted({rule for of_case in best.values() for rule in of_case})
+    rows = [
+        [f"`{name}`", *(f"{found[rule]:.2f}" if rule in found else "–" for rule in rules)]
+        + [f"`{tuned[name].best}`"]
+        for name, found in best.items()
+    ]
+    return markdown_table(["case", *(f"`{rule}`" for rule in rules), "best of all"], rows)
+
+
 def caption(document: Document) -> str:
     """What was run, and when."""
     arrivals = document["arrivals"]
@@ -107,7 +130,8 @@ def _arrivals_text(arrivals: Mapping[str, object]) -> str:
     return "all at time 0"
 
 
-def _labels(document: Document) -> list[str]:
+def labels_of(document: Document) -> list[str]:
+    """Labels of its policies."""
     return [role for role in document["roles"] if role not in RULES]
 
 
@@ -123,18 +147,25 @@ def _incomplete_mark(document: Document, role: str) -> str:
 
 
 def ratio_of(document: Document, role: str, to: str) -> str:
-    """The paired ratio of two roles' mean latencies, over the seeds that both have."""
+    """The text of ``paired``."""
+    ratio = paired(document, role, to)
+    if ratio is None:
+        return "–"
+    if document["roles"][role] == document["roles"][to]:
+        return "1"
+    return ratio_text(ratio if ratio.low is not None else Ratio(ratio.value))
+
+
+def paired(document: Document, role: str, to: str) -> Ratio | None:
+    """The paired ratio of two roles' mean latencies, over the seeds that both have; None: none."""
     means, others = (
         {run["seed"]: run["mean_latency_s"] for run in _figures(document, each).get("per_seed", ())}
         for each in (role, to)
     )
     seeds = [seed for seed in means if seed in others]
     if not seeds:
-        return "–"
-    if document["roles"][role] == document["roles"][to]:
-        return "1"
-    ratio = paired_ratio([means[seed] for seed in seeds], [others[seed] for seed in seeds])
-    return ratio_text(ratio if ratio.low is not None else Ratio(ratio.value))
+        return None
+    return paired_ratio([means[seed] for seed in seeds], [others[seed] for seed in seeds])
 
 
 def markdown_table(header: Sequence[str], rows: Rows) -> str:

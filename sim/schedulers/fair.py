@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Literal
 
 from sim.registry import register
@@ -60,16 +61,7 @@ class Fair:
 
     def compiled_rule(self) -> CompiledRule:
         """The same rule in the compiled engine."""
-        listing = self._listing
-        return CompiledRule(
-            "fair",
-            listing.memory,
-            listing.pipeline,
-            listing.spare,
-            share=1.0,
-            keeps=self._keeps,
-            operators=listing.operators,
-        )
+        return CompiledRule("fair", **asdict(self._listing), share=1.0, keeps=self._keeps)
 
     def _kept(self, query: QueryView) -> int:
         return query.num_executors + query.num_local_free if self._keeps else 0

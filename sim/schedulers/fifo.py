@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from sim.registry import register
 from sim.schedule import Allocation
 from sim.schedulers.common import Listing, MemoryRule, OperatorRule, PipelineRule
@@ -33,5 +35,4 @@ class Fifo:
 
     def compiled_rule(self) -> CompiledRule:
         """The same rule in the compiled engine."""
-        listing = self._listing
-        return CompiledRule("fifo", listing.memory, listing.pipeline, operators=listing.operators)
+        return CompiledRule("fifo", **asdict(self._listing))

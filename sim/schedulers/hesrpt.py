@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from itertools import pairwise
 
 from sim.registry import register
@@ -75,13 +76,4 @@ class HeSrpt:
 
     def compiled_rule(self) -> CompiledRule:
         """The same rule in the compiled engine."""
-        listing = self._listing
-        return CompiledRule(
-            "hesrpt",
-            listing.memory,
-            listing.pipeline,
-            listing.spare,
-            size=self._size,
-            operators=listing.operators,
-            p=self._p,
-        )
+        return CompiledRule("hesrpt", **asdict(self._listing), p=self._p)

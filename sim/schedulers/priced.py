@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from sim.registry import register
 from sim.schedule import Allocation, Hold, Schedule
@@ -62,7 +63,7 @@ class Priced:
         self._weight, self._offset = weight, offset
         self._slowdown, self._hold_moves = slowdown, hold_moves
         self._size = size
-        self._listing = Listing(memory, pipeline)
+        self._listing = Listing(memory, pipeline, size=size)
 
     def decide(self, view: ClusterView) -> Schedule:
         """Answer a scheduling event."""
@@ -98,9 +99,7 @@ class Priced:
         """The same rule in the compiled engine."""
         return CompiledRule(
             "priced",
-            self._listing.memory,
-            self._listing.pipeline,
-            size=self._size,
+            **asdict(self._listing),
             weight=self._weight,
             offset=self._offset,
             slowdown=self._slowdown,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from sim.registry import register
 from sim.schedule import Allocation
 from sim.schedulers.common import Listing, MemoryRule, OperatorRule, PipelineRule, check_number
@@ -62,17 +64,14 @@ class Reserve:
 
     def compiled_rule(self) -> CompiledRule:
         """The same rule in the compiled engine."""
-        listing, limit = self._listing, self._limit
+        limit, short = self._limit, self._short.quantile
         return CompiledRule(
             "reserve",
-            listing.memory,
-            listing.pipeline,
-            size=self._size,
+            **asdict(self._listing),
             cap=limit.cap,
             share=limit.share,
             reserve=self._reserve,
-            short=self._short.quantile,
-            operators=listing.operators,
+            short=short,
         )
 
     def _remaining_us(self, query: QueryView) -> float:

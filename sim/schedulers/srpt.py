@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from sim.registry import register
 from sim.schedule import Allocation
 from sim.schedulers.common import (
@@ -84,17 +86,8 @@ class ShortestRemaining:
 
     def compiled_rule(self) -> CompiledRule:
         """The same rule in the compiled engine."""
-        listing, limit = self._listing, self._limit
-        return CompiledRule(
-            "srpt",
-            listing.memory,
-            listing.pipeline,
-            listing.spare,
-            size=self._size,
-            cap=limit.cap,
-            share=limit.share,
-            operators=listing.operators,
-        )
+        limit = self._limit
+        return CompiledRule("srpt", **asdict(self._listing), cap=limit.cap, share=limit.share)
 
     def _remaining_us(self, query: QueryView) -> float:
         return query.remaining_us(self._size)
