@@ -32,7 +32,7 @@ from lsched.learn.config import (
 from lsched.learn.features import TABLES, feature_table
 from lsched.learn.graph import Graph
 from lsched.learn.inference.decider import Decider
-from lsched.learn.inference.maps import flattened
+from lsched.learn.inference.maps import LAST_OF_HEADS, flattened, has_encoder
 from lsched.learn.network import Network, set_weights
 from lsched.learn.observation import Observation, observe
 from lsched.learn.rule import rule_numbers
@@ -110,10 +110,17 @@ def test_a_new_policy_decides_as_its_rule(rule: str, place: str) -> None:
     assert logs(policy, CLUSTERS[place]) == logs(rule, CLUSTERS[place])
 
 
-@pytest.mark.parametrize("name", [*CONFIGS, "masked"])
+@pytest.mark.parametrize("name", [*CONFIGS, "masked", "only-direct"])
 def test_compiled_numbers_are_those_of_torch(name: str) -> None:
     config = CONFIGS.get(name, replace(CONFIGS["tree"], heads=("root", "parallelism")))
     network, weights = Network(config), random_weights(config)
+    assert has_encoder(config, flattened(config, weights))
+    if name == "only-direct":
+        for head in LAST_OF_HEADS:
+            weights |= {
+                f"{head}.{part}": 0 * weights[f"{head}.{part}"] for part in ("weight", "bias")
+            }
+        assert not has_encoder(config, flattened(config, weights))
     set_weights(network, weights)
     policy = Decider(config, flattened(config, weights))
     cluster = STICKY if name == "holds" else SCARCE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -49,10 +50,12 @@ OPTIONS = [
 ]
 
 
-def trained(state: TrainingState, generations: int, workers: int = 1) -> TrainingState:
+def trained(
+    state: TrainingState, generations: int, workers: int = 1, direct_generations: int = 0
+) -> TrainingState:
     setting = Setting((CASE,), POLICY, "mean")
     with Evaluator(setting, workers) as evaluator:
-        config = replace(CONFIG, generations=generations)
+        config = replace(CONFIG, generations=generations, direct_generations=direct_generations)
         return [state, *train(evaluator, config, state)][-1]
 
 
@@ -68,6 +71,20 @@ def test_going_on_ends_with_the_same_weights() -> None:
     assert np.array_equal(whole.evolution.mean, parts.evolution.mean)
     assert np.array_equal(whole.best, parts.best)
     assert whole.num_decisions == parts.num_decisions
+
+
+def test_what_leads_straight_to_decisions_is_trained_first() -> None:
+    states = [begun(POLICY, 0)]
+    for generation in (1, 2, 3):
+        states.append(trained(states[-1], generation, direct_generations=2))
+    weights = [named(POLICY, state.evolution.mean) for state in states]
+    changes = [
+        {name for name in after if not np.array_equal(before[name], after[name])}
+        for before, after in pairwise(weights)
+    ]
+    assert changes[0] == changes[1]
+    assert {name.rpartition(".")[0] for name in changes[0]} == {"direct.operator", "direct.query"}
+    assert {"operator.2.weight", "encoder.prep.0.weight"} < changes[2]
 
 
 def test_processes_do_not_change_the_result() -> None:

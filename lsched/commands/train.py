@@ -118,6 +118,10 @@ class Options:
     freeze_encoder: bool = False
     """Train only the heads."""
 
+    direct_generations: WholeNumber = 0
+    """In so many generations, at first, only what leads straight from features to decisions is
+    trained."""
+
     objective: Literal["mean", "tail", "slowdown"] = "mean"
     """What to make small: mean latency; the mean of mean, p95 and p99; or mean slowdown."""
 
@@ -185,6 +189,7 @@ def run(options: Options) -> None:
         patience=options.patience,
         cases=options.cases_per_pair or 0,
         is_encoder_frozen=options.freeze_encoder,
+        direct_generations=options.direct_generations,
         seed=options.seed,
     )
     description = _description(places, policy, config, options)

@@ -22,11 +22,13 @@ from lsched.learn.evolution import (
     noise_of,
     population,
 )
+from lsched.learn.inference.maps import LAST_OF_HEADS
 from lsched.learn.shapes import NUM_SCALES, linear_maps
 from lsched.learn.workload import mean_ratio
 from traces.split import SEEDS
 
-HEADS = ("operator.2", "query.2", "direct.operator", "direct.query")
+DIRECT = ("direct.operator", "direct.query")
+ZERO_AT_FIRST = (*LAST_OF_HEADS, *DIRECT)
 """Maps that begin at 0, so that a new policy decides as its rule does."""
 BIAS_SPREAD = 0.3
 ENCODER_SPREAD = 0.2
@@ -47,6 +49,9 @@ class TrainingConfig:
             other pairs have others.
         cases: so many are drawn for each pair; 0: all.
         is_encoder_frozen: whether only the heads are trained.
+        direct_generations: in so many generations, at first, only what leads straight from features
+            to decisions is trained: a tenth of the weights, whose worth shows in fewer runs, and
+            nothing has to be encoded.
         generations: at most.
         minutes: likewise.
         validate_every: generations.
@@ -60,6 +65,7 @@ class TrainingConfig:
     seeds: int = 1
     cases: int = 0
     is_encoder_frozen: bool = False
+    direct_generations: int = 0
     generations: int = 400
     minutes: float = 60.0
     validate_every: int = 10
@@ -134,13 +140,20 @@ def first_weights(config: PolicyConfig, seed: int) -> np.ndarray:
     generator = np.random.default_rng([seed, 1 << 32])
     weights = [np.zeros(NUM_SCALES // 2), np.ones(NUM_SCALES // 2)]
     for name, (outputs, inputs) in linear_maps(config).items():
-        scale = 0.0 if name in HEADS else GAIN * inputs**-0.5
+        scale = 0.0 if name in ZERO_AT_FIRST else GAIN * inputs**-0.5
         weights += [generator.normal(0.0, 1.0, outputs * inputs) * scale, np.zeros(outputs)]
     return np.concatenate(weights)
 
 
-def spread_of(config: PolicyConfig, is_encoder_frozen: bool = False) -> np.ndarray:
+def spread_of(
+    config: PolicyConfig, is_encoder_frozen: bool = False, is_only_direct: bool = False
+) -> np.ndarray:
     """How large each weight's noise is; 0: it stays as it is.
+
+    Args:
+        config: parts of the policy.
+        is_encoder_frozen: see ``TrainingConfig``.
+        is_only_direct: whether nothing but ``DIRECT`` changes.
 
     Shapes:
         returns (weights,), as ``maps.flattened`` orders them.
@@ -149,6 +162,8 @@ def spread_of(config: PolicyConfig, is_encoder_frozen: bool = False) -> np.ndarr
     spread = [np.zeros(NUM_SCALES)]
     for name, (outputs, inputs) in linear_maps(config).items():
         part = of_encoder if name.startswith("encoder.") else 1.0
+        if is_only_direct and name not in DIRECT:
+            part = 0.0
         spread += [np.full(outputs * inputs, part * inputs**-0.5)]
         spread += [np.full(outputs, part * BIAS_SPREAD)]
     return np.concatenate(spread)
@@ -185,12 +200,11 @@ def train(
     Raises:
         FloatingPointError: weights or costs are no numbers any more; the last state is good.
     """
-    spread = spread_of(evaluator.setting.policy, config.is_encoder_frozen)
     seeds = SEEDS["validation"][: config.validation_seeds]
     usual = evaluator.of_one(None, seeds)
     began_s = time.monotonic() - state.elapsed_s
     while not is_over(state, config):
-        state = _next(evaluator, config, state, spread)
+        state = _next(evaluator, config, state)
         state = replace(state, elapsed_s=time.monotonic() - began_s)
         if state.evolution.generation % config.validate_every == 0:
             state = _validated(evaluator, state, seeds, usual)
@@ -206,11 +220,11 @@ def is_over(state: TrainingState, config: TrainingConfig) -> bool:
     )
 
 
-def _next(
-    evaluator: Evaluator, config: TrainingConfig, state: TrainingState, spread: np.ndarray
-) -> TrainingState:
+def _next(evaluator: Evaluator, config: TrainingConfig, state: TrainingState) -> TrainingState:
     """After one more generation."""
     evolution = state.evolution
+    is_only_direct = evolution.generation < config.direct_generations
+    spread = spread_of(evaluator.setting.policy, config.is_encoder_frozen, is_only_direct)
     generator = np.random.default_rng([config.seed, evolution.generation, 1])
     pairs = config.evolution.pairs
     chosen = generator.choice(SEEDS["training"], (pairs, config.seeds), replace=False)

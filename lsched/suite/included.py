@@ -47,9 +47,7 @@ def with_tables(
     return BLOCK.sub(replaced, text)
 
 
-def _tables(
-    what: str, documents: Sequence[Document], tuned: Mapping[str, Tuned], name: str
-) -> str:
+def _tables(what: str, documents: Sequence[Document], tuned: Mapping[str, Tuned], name: str) -> str:
     kind, *patterns = what.split()
     chosen = [
         document

@@ -97,8 +97,11 @@ def rules_table(tuned: Mapping[str, Tuned]) -> str:
     }
     rules = sorted({rule for of_case in best.values() for rule in of_case})
     rows = [
-        [f"`{name}`", *(f"{found[rule]:.2f}" if rule in found else "–" for rule in rules)]
-        + [f"`{tuned[name].best}`"]
+        [
+            f"`{name}`",
+            *(f"{found[rule]:.2f}" if rule in found else "–" for rule in rules),
+            f"`{tuned[name].best}`",
+        ]
         for name, found in best.items()
     ]
     return markdown_table(["case", *(f"`{rule}`" for rule in rules), "best of all"], rows)

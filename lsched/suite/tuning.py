@@ -62,8 +62,10 @@ def tune_cases(
 
 
 def _starts(case: SuiteCase, tuned: Mapping[str, Tuned]) -> list[str]:
-    """What was near the best for the same workload, or for one that it is a mixture of: on the same
-    cluster, if that is known."""
+    """What was near the best for the same workload, or for a part of the mixture that it is.
+
+    On the same cluster, if that is known.
+    """
     parts = {case.workload, *case.workload.split("+")}
     others = [
         other

@@ -7,7 +7,7 @@ import importlib
 import numpy as np
 
 from lsched.learn.config import NUM_OPERATOR_OUTPUTS, NUM_QUERY_OUTPUTS, PolicyConfig
-from lsched.learn.inference.maps import policy_arrays
+from lsched.learn.inference.maps import has_encoder, policy_arrays
 from lsched.learn.rule import BEST_DEGREE, DEGREE
 from sim import (
     BatchSchedule,
@@ -60,9 +60,12 @@ class Decider:
         self._arrays = policy_arrays(config)
         self._pipelining = make_scheduler("fifo:pipeline=best")  # all that may run, once
         self._weights = np.ascontiguousarray(np.atleast_2d(weights), np.float32)
-        self._policies = [
-            table_of_arrays(self._arrays | {"weights": own}, tables.POLICY_ARRAYS)
+        self._own = [
+            {"weights": own, "has_encoder": np.array([int(has_encoder(config, own))])}
             for own in self._weights
+        ]  # kept: tables only point to arrays
+        self._policies = [
+            table_of_arrays(self._arrays | own, tables.POLICY_ARRAYS) for own in self._own
         ]
         self._addresses = np.array([table.ctypes.data for table in self._policies])
         self._members = members

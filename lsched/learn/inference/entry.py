@@ -17,7 +17,6 @@ from lsched.learn.inference.corrected import (
     put_spare,
     query_order,
 )
-from lsched.learn.inference.encode import encode
 from lsched.learn.inference.heads import correct
 from lsched.learn.inference.observation import Observation, observe
 from lsched.learn.inference.state import state_of
@@ -52,7 +51,7 @@ def decide_all(view: Table, policies: np.ndarray, place: Table, answer: Table) -
         answer.counts[NUM_QUERIES] += seen.queries.shape[1]
         operators = answer.operators[:, first : answer.counts[NUM_OPERATORS]]
         queries = answer.queries[:, first_query : answer.counts[NUM_QUERIES]]
-        correct(policy, seen, encode(view, policy, place, seen), operators, queries)
+        correct(view, policy, place, seen, operators, queries)
         schedule(view, policy, place, seen, operators, queries, answer)
 
 

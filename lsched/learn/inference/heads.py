@@ -11,7 +11,7 @@ from lsched.learn.inference.dense import (
     make_bounded,
     set_biases,
 )
-from lsched.learn.inference.encode import Embeddings
+from lsched.learn.inference.encode import Embeddings, encode
 from lsched.learn.inference.maps import MAPS, NUM_OUTPUTS
 from lsched.learn.inference.observation import Observation
 from lsched.learn.inference.tables import Table
@@ -24,9 +24,10 @@ DIRECT = MAPS.index("direct.operator")
 
 @compiled_allocating
 def correct(
+    view: Table,
     policy: Table,
+    place: Table,
     seen: Observation,
-    embedded: Embeddings,
     operators: np.ndarray,
     queries: np.ndarray,
 ) -> None:
@@ -35,6 +36,26 @@ def correct(
     Shapes:
         operators: (7, operators); queries: (5, queries)
     """
+    if policy.has_encoder[0]:
+        _from_embeddings(policy, seen, encode(view, policy, place, seen), operators, queries)
+    else:
+        operators[:] = np.float32(0.0)
+        queries[:] = np.float32(0.0)
+    if policy.spans[DIRECT, NUM_OUTPUTS] > 0:
+        _add_direct(policy, seen, operators, queries)
+    _mask(policy, operators, 0)
+    _mask(policy, queries, NUM_OPERATOR_OUTPUTS)
+
+
+@compiled_allocating
+def _from_embeddings(
+    policy: Table,
+    seen: Observation,
+    embedded: Embeddings,
+    operators: np.ndarray,
+    queries: np.ndarray,
+) -> None:
+    """Write what the embeddings say."""
     width, num_operators = embedded.operators.shape
     num_queries = embedded.queries.shape[1]
     whole = _for_each(embedded.whole, num_queries)
@@ -55,10 +76,6 @@ def correct(
     add_product(policy, OPERATOR, 0, embedded.operators, own, 0, num_operators)
     make_bounded(own, num_operators)
     operators[:] = linear(policy, OPERATOR + 1, own)
-    if policy.spans[DIRECT, NUM_OUTPUTS] > 0:
-        _add_direct(policy, seen, operators, queries)
-    _mask(policy, operators, 0)
-    _mask(policy, queries, NUM_OPERATOR_OUTPUTS)
 
 
 @compiled_allocating

@@ -33,6 +33,8 @@ MAPS = (
 )
 """Names in ``network.Network``. Compiled code knows a map by its place here."""
 
+LAST_OF_HEADS = ("operator.2", "query.2")
+"""Where what the encoder says becomes corrections: if all of it is 0, nothing has to be encoded."""
 FIRST_WEIGHT, FIRST_BIAS, NUM_OUTPUTS = range(3)
 """Columns of spans. Maps that a network does not have have no outputs."""
 WIDTH, IS_GCN = range(2)
@@ -55,6 +57,21 @@ def flattened(config: PolicyConfig, weights: Mapping[str, np.ndarray]) -> np.nda
         for piece in (weights[f"{name}.weight"].T.ravel(), weights[f"{name}.bias"])
     ]
     return np.concatenate(pieces).astype(np.float32)
+
+
+def has_encoder(config: PolicyConfig, weights: np.ndarray) -> bool:
+    """Whether the encoder's embeddings can make a difference.
+
+    Shapes:
+        weights: (weights,), see ``flattened``
+    """
+    at = NUM_SCALES
+    for name, (outputs, inputs) in linear_maps(config).items():
+        end = at + outputs * (inputs + 1)
+        if name in LAST_OF_HEADS and np.any(weights[at:end]):
+            return True
+        at = end
+    return False
 
 
 def policy_arrays(config: PolicyConfig) -> dict[str, np.ndarray]:

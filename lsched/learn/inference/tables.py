@@ -18,10 +18,11 @@ POLICY_ARRAYS: Arrays = {
     "mask": (SINGLE, 1),
     "outputs": (SINGLE, 1),
     "rule": (FLOAT, 1),
+    "has_encoder": (INT, 1),
 }
 """A policy, see ``maps``: its weights; where each map's begin; what it is made of; 1 for each
 feature that it sees, of operators, queries, then simulations; 1 for each output that counts, of
-operators, then queries; and its rule, see ``lsched.learn.rule``."""
+operators, then queries; its rule, see ``lsched.learn.rule``; and whether its encoder matters."""
 
 PLACE_ARRAYS: Arrays = {
     "height": (INT, 1),
