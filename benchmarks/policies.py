@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 
 from lsched.cli import main as command_line
-from lsched.learn.directory import STATE_FILE
+from lsched.learn.directory import resumed
 from lsched.learn.scheduler import SHIPPED
 
 
@@ -31,7 +31,7 @@ def main() -> None:
         program, *words = shlex.split(command)
         assert program == "lsched"
         out = Path(words[words.index("--out") + 1])
-        if command_line([*words, *(["--resume"] if (out / STATE_FILE).exists() else [])]) != 0:
+        if command_line([*words, *resumed(out)]) != 0:
             raise SystemExit(f"{command} failed")
         for suffix in ("json", "safetensors"):
             shutil.copyfile(out / f"policy.{suffix}", SHIPPED / f"{name}.{suffix}")

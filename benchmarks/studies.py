@@ -18,7 +18,7 @@ import numpy as np
 from lsched.arrivals import redrawn
 from lsched.cli import main as command_line
 from lsched.learn.config import HEADS
-from lsched.learn.directory import STATE_FILE, read_validations
+from lsched.learn.directory import read_validations, resumed
 from lsched.runner import num_cores
 from lsched.specs import parse_cluster
 from lsched.statistics import paired_ratio
@@ -32,7 +32,10 @@ from traces import Trace, load, part_seeds, write
 
 OUT = Path("out/studies")
 DIFFERENT, SHORT = "different-0.7-inmemory", "ssb-0.7-warehouse-ample"
-BASE = "srpt:size={}+share=2+spare=share+operators=shortest"
+BASE = "srpt:size=history+cap=0.25+spare=share+operators=shortest"
+"""Where policies begin that are compared on several workloads; else, the best rule of the case."""
+GENERATIONS, DIRECT, VALIDATE_EVERY = 30, 15, 5
+"""Of each training; of them, those that train only what leads straight to decisions."""
 
 
 def without(head: str) -> list[str]:
@@ -41,29 +44,25 @@ def without(head: str) -> list[str]:
 
 
 PARTS: Mapping[str, Sequence[str]] = {
-    "all, tree": ["--rule", BASE.format("history")],
-    "all, gcn": ["--rule", BASE.format("history"), "--encoder", "gcn"],
-    "without the parallelism head": ["--rule", BASE.format("history"), *without("parallelism")],
-    "without the pipeline head": ["--rule", BASE.format("history"), *without("degree")],
-    "without the root head": ["--rule", BASE.format("history"), *without("root")],
-    "without features straight to the heads": ["--rule", BASE.format("history"), "--no-direct"],
-    "without history": ["--rule", BASE.format("estimate"), "--observed", "no-history"],
+    "all, tree": [],
+    "all, gcn": ["--encoder", "gcn"],
+    "without training the encoder": ["--direct-generations", str(GENERATIONS)],
+    "without the direct map": ["--no-direct", "--direct-generations", "0"],
+    "all at once, not the direct map first": ["--direct-generations", "0"],
+    "without the parallelism head": without("parallelism"),
+    "without the pipeline head": without("degree"),
+    "without the root head": without("root"),
+    "without history": ["--observed", "no-history"],
     "without a rule to begin with": ["--rule", "none"],
 }
-"""Options of ``lsched train`` by the name of a variant."""
+"""Options of ``lsched train`` by the name of a variant; later ones count."""
 
 
-def train(out: Path, *options: str, generations: int = 20, validate_every: int = 5) -> Path:
+def train(out: Path, *options: str) -> Path:
     """Train a policy, or go on where that stopped."""
-    limits = ["--generations", str(generations), "--validate-every", str(validate_every)]
-    words = ["train", *options, *limits, "--validation-seeds", "8", "--no-tensorboard"]
-    words += [
-        "--minutes",
-        "600",
-        "--out",
-        str(out),
-        *(["--resume"] if (out / STATE_FILE).exists() else []),
-    ]
+    words = ["train", "--generations", str(GENERATIONS), "--direct-generations", str(DIRECT)]
+    words += ["--validate-every", str(VALIDATE_EVERY), "--validation-seeds", "12", *options]
+    words += ["--no-tensorboard", "--minutes", "600", "--out", str(out), *resumed(out)]
     if command_line(words) != 0:
         raise SystemExit(f"lsched {' '.join(words)} failed")
     return out
@@ -94,11 +93,12 @@ def parts() -> None:
     """What heads, encoders, features, history and the rule are worth."""
     documents = {}
     for name in (DIFFERENT, SHORT):
-        policies = {
-            label: train(OUT / "parts" / name / label.replace(" ", "-"), "--cases", name, *options)
-            for label, options in PARTS.items()
-        }
-        documents[name] = compared("parts", case_of(name), policies, read_tuned()[name])
+        tuned, policies = read_tuned()[name], {}
+        for label, options in PARTS.items():
+            rule = tuned.on_estimates if "no-history" in options else tuned.best
+            words = ["--cases", name, "--rule", rule, *options]
+            policies[label] = train(OUT / "parts" / name / label.replace(" ", "-"), *words)
+        documents[name] = compared("parts", case_of(name), policies, tuned)
     rows = [
         [label, *(ratio_of(document, label, BEST) for document in documents.values())]
         for label in (*PARTS, FAIR)
@@ -113,7 +113,7 @@ def estimates() -> None:
         case = case_of(SHORT)
         arrivals = dataclasses.replace(case.arrivals, estimates=kind)
         case = dataclasses.replace(case, name=f"{case.name}-{kind}", arrivals=arrivals)
-        options = ["--cases", SHORT, "--estimates", kind, "--rule", BASE.format("history")]
+        options = ["--cases", SHORT, "--estimates", kind, "--rule", read_tuned()[SHORT].best]
         policy = train(OUT / "estimates" / kind, *options)
         document = compared("estimates", case, {"policy": policy}, read_tuned()[SHORT])
         rows.append([kind, *(ratio_of(document, each, FAIR) for each in (ON_ESTIMATES, BEST))])
@@ -128,13 +128,13 @@ WORKLOADS = {
     "ssb": SHORT,
     "different": DIFFERENT,
 }
-TUNED_ON = (5, 10, 20)
+TUNED_ON = (5, 10, 20, 30)
 """Generations of fine-tuning that are shown."""
 
 
 def transfer() -> None:
     """Policies trained on one workload, on the others, and with a little training there."""
-    rule = ("--rule", BASE.format("history"), "--queries", "100")
+    rule = ("--rule", BASE, "--queries", "100")
     policies = {
         name: train(OUT / "transfer" / name, "--cases", case, *rule)
         for name, case in WORKLOADS.items()
@@ -186,7 +186,7 @@ def patterns() -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     (seed,) = part_seeds("training", 1)
     write(shuffled(redrawn(base, seed), seed), file)
-    rule = ("--rule", "srpt:size=history+share=3+spare=share", "--window", "200")
+    rule = ("--rule", tuned.best, "--window", "200")
     policies = {
         False: train(OUT / "patterns" / "as-they-arrive", "--cases", name, *rule),
         True: train(file.parent / "random", str(file), "--cluster", case.cluster, *rule),

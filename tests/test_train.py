@@ -109,6 +109,14 @@ def test_the_command_writes_a_policy_and_goes_on(
 
 
 @pytest.mark.parametrize("name", ["state.npz", "training.json"])
+def test_without_the_direct_map_it_cannot_be_trained_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", *OPTIONS, "--no-direct", "--direct-generations", "3"]
+    assert main([*words, "--out", str(tmp_path)]) == 2
+    assert "there is nothing that it trains" in capsys.readouterr().err
+
+
 def test_a_damaged_directory_is_named(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

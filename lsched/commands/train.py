@@ -60,6 +60,8 @@ from lsched.specs import parse_cluster
 from lsched.tables import duration
 from traces import Trace, load
 
+DIRECT_GENERATIONS = 40
+"""Later there was little left to gain by them alone."""
 LIMITS = ("generations", "minutes", "patience")
 """What may differ when a training goes on."""
 
@@ -118,9 +120,9 @@ class Options:
     freeze_encoder: bool = False
     """Train only the heads."""
 
-    direct_generations: WholeNumber = 0
+    direct_generations: OptionalCount = None
     """In so many generations, at first, only what leads straight from features to decisions is
-    trained."""
+    trained; 40 if not given, 0 with --no-direct."""
 
     objective: Literal["mean", "tail", "slowdown"] = "mean"
     """What to make small: mean latency; the mean of mean, p95 and p99; or mean slowdown."""
@@ -171,6 +173,7 @@ def run(options: Options) -> None:
     """Do what the options say."""
     if bool(options.traces) == (options.cases is not None):
         raise OptionError("name traces to train on, shipped ones or files, or --cases; not both")
+    direct_generations = _direct_generations(options)
     chosen_engine("fast")
     options.out.mkdir(parents=True, exist_ok=True)
     has_state = (options.out / STATE_FILE).exists()
@@ -189,7 +192,7 @@ def run(options: Options) -> None:
         patience=options.patience,
         cases=options.cases_per_pair or 0,
         is_encoder_frozen=options.freeze_encoder,
-        direct_generations=options.direct_generations,
+        direct_generations=direct_generations,
         seed=options.seed,
     )
     description = _description(places, policy, config, options)
@@ -215,6 +218,14 @@ def run(options: Options) -> None:
     write_policy(options.out, state, description, command, _seeds_of(config))
     assert is_over(state, config)
     _report(state, policy.reference, options.out)
+
+
+def _direct_generations(options: Options) -> int:
+    if options.direct_generations is None:
+        return DIRECT_GENERATIONS if options.direct else 0
+    if options.direct_generations and not options.direct:
+        raise OptionError("--direct-generations: with --no-direct there is nothing that it trains")
+    return options.direct_generations
 
 
 def _first_policy(options: Options, cases: list[Case]) -> tuple[PolicyConfig, np.ndarray | None]:

@@ -45,6 +45,11 @@ class Description(msgspec.Struct, frozen=True):
     config: dict[str, Any]
 
 
+def resumed(directory: Path) -> list[str]:
+    """The option of ``lsched train`` that goes on where a training in a directory is, if one is."""
+    return ["--resume"] if (directory / STATE_FILE).exists() else []
+
+
 def write_state(directory: Path, state: TrainingState, description: Description) -> None:
     """Write what is needed to go on."""
     with atomic_file(directory / CONFIG_FILE) as out:
