@@ -79,7 +79,7 @@ def save(
         ValueError: weights are not those of such a policy, or a number is not finite.
         OSError: a file cannot be written.
     """
-    from safetensors.numpy import save as as_safetensors  # of the extra ``learn``
+    from safetensors.numpy import save as as_safetensors  # of the extra ``fast``
 
     _check_weights(config, weights)
     weights_file, card_file = files_of(path)
@@ -143,7 +143,7 @@ def _read(file: Path, max_bytes: int) -> bytes:
 def _parsed(data: bytes) -> dict[str, np.ndarray]:
     """The arrays in a file of weights."""
     if importlib.util.find_spec("safetensors") is None:
-        raise ValueError("policies need safetensors, which is missing: pip install 'lsched[learn]'")
+        raise ValueError("policies need safetensors, which is missing: pip install 'lsched[fast]'")
     from safetensors import SafetensorError, deserialize
 
     try:
