@@ -31,6 +31,8 @@ from sim import (
 )
 from sim.engines import ENGINES
 from sim.history import PlanHistory
+from sim.view import ClairvoyantView
+from sim.workload import CompiledPlan
 from traces import Operator, Query, Trace, load, open_stream, shipped_names, write
 
 SEEDS = st.integers(0, 2**63 - 1)
@@ -160,13 +162,16 @@ SIZES = st.sampled_from(["estimate", "observed", "history"])
 @st.composite
 def compiled_rules(draw: st.DrawFn) -> str:
     """Any rule with any parameters, as text."""
-    name = draw(st.sampled_from(["fifo", "fair", "srpt", "priced", "reserve"]))
+    names = ["fifo", "fair", "srpt", "priced", "reserve", "oracle-srpt"]
+    name = draw(st.sampled_from(names))
     options: dict[str, object] = {"pipeline": draw(PIPELINES), "memory": draw(MEMORY)}
     if name in ("srpt", "priced", "reserve"):
         options["size"] = draw(SIZES)
-    if name in ("fair", "srpt"):
+    if name in ("fair", "srpt", "oracle-srpt"):
         options["spare"] = draw(st.sampled_from(["share", "idle"]))
-    if name in ("srpt", "reserve") and (limit := draw(st.sampled_from(["", "cap", "share"]))):
+    if name in ("srpt", "reserve", "oracle-srpt") and (
+        limit := draw(st.sampled_from(["", "cap", "share"]))
+    ):
         options[limit] = draw(st.sampled_from([0.0, 0.05, 0.3, 0.77, 1.0]))
     if name == "priced":
         options["weight"] = draw(st.sampled_from([0.0, 0.02, 0.84, 9.0]))
@@ -191,8 +196,23 @@ def test_compiled_rules(data: st.DataObject, the_trace: Trace, cluster: Cluster,
         history=data.draw(histories(the_trace)),
         record_events=data.draw(st.booleans()),
         is_watched=False,
-        is_compiled=True,
+        is_compiled=not (rule.startswith("oracle") and has_profiles(the_trace, cluster)),
     )
+
+
+def has_profiles(the_trace: Trace, cluster: Cluster) -> bool:
+    """Whether work orders take other times with other numbers of executors: not known ahead."""
+    return any(any(CompiledPlan(plan, cluster).has_waves) for plan in the_trace.plans)
+
+
+def test_the_future_is_compiled_from_the_beginning_or_not_at_all() -> None:
+    the_trace, cluster = part_of("tpch", 6), SCARCE["inmemory-32"]
+    oracle = sim.make_scheduler("oracle-srpt:share=1")
+    begun = Simulation(the_trace, cluster, engine="fast")
+    assert begun.next_event() is not None
+    begun.apply(oracle.decide(ClairvoyantView(begun.engine)))
+    assert begun.run_compiled(oracle) is None
+    assert Simulation(the_trace, cluster, engine="fast").run_compiled(oracle) is not None
 
 
 # Every registered scheduler on every shipped trace

@@ -32,6 +32,7 @@ from lsched.commands.options import (
 from lsched.commands.suite_options import DEFAULT_DATA, DataPath, chosen_cases
 from lsched.errors import OptionError
 from lsched.learn.base_rules import best_rule
+from lsched.learn.checkpoint import Checkpoint
 from lsched.learn.checkpoint import load as load_policy
 from lsched.learn.config import HEADS, NO_RULE, Encoder, Head, Observed, PolicyConfig
 from lsched.learn.directory import (
@@ -181,7 +182,8 @@ def run(options: Options) -> None:
         raise OptionError(f"{options.out} has a training; --resume to go on, or another --out")
     places = _places(options)
     cases = [place.case for place in places]
-    policy, weights = _first_policy(options, cases)
+    start = None if options.start is None else load_policy(options.start)
+    policy, weights = _first_policy(options, cases, start)
     config = TrainingConfig(
         evolution=EvolutionConfig(pairs=options.pairs, sigma=options.sigma),
         seeds=options.seeds,
@@ -195,7 +197,7 @@ def run(options: Options) -> None:
         direct_generations=direct_generations,
         seed=options.seed,
     )
-    description = _description(places, policy, config, options)
+    description = _description(places, policy, config, options, start)
     if options.resume:
         first = read_state(options.out, description)
     else:
@@ -228,11 +230,12 @@ def _direct_generations(options: Options) -> int:
     return options.direct_generations
 
 
-def _first_policy(options: Options, cases: list[Case]) -> tuple[PolicyConfig, np.ndarray | None]:
+def _first_policy(
+    options: Options, cases: list[Case], start: Checkpoint | None
+) -> tuple[PolicyConfig, np.ndarray | None]:
     """Parts of the policy, and weights to begin with; none: new ones."""
-    if options.start is not None:
-        found = load_policy(options.start)
-        return found.card.policy, flattened(found.card.policy, found.weights)
+    if start is not None:
+        return start.card.policy, flattened(start.card.policy, start.weights)
     rule = options.rule
     if rule == "auto":
         if options.resume:
@@ -298,14 +301,18 @@ def _places_of_suite(options: Options) -> list[_Place]:
 
 
 def _description(
-    places: list[_Place], policy: PolicyConfig, config: TrainingConfig, options: Options
+    places: list[_Place],
+    policy: PolicyConfig,
+    config: TrainingConfig,
+    options: Options,
+    start: Checkpoint | None,
 ) -> Description:
     settings: dict[str, Any] = dataclasses.asdict(config)
     for name in LIMITS:
         del settings[name]
     settings |= {"objective": options.objective, "window": options.window}
-    if options.start is not None:
-        settings["start"] = load_policy(options.start).card.weights_sha256
+    if start is not None:
+        settings["start"] = start.card.weights_sha256
     return Description(
         policy,
         [place.trace for place in places],

@@ -7,6 +7,7 @@ import numpy as np
 from sim.fast_engine import slots
 from sim.fast_engine.compile import compiled, compiled_allocating
 from sim.fast_engine.draws import draw, num_recorded_of, num_times_of, num_work_orders_of
+from sim.fast_engine.future import begin_future, is_seen
 from sim.fast_engine.isolated import isolated_bound_us
 from sim.fast_engine.layout import (
     LACKS_OPERATORS,
@@ -93,6 +94,8 @@ def admit(world: World) -> int:
         query.times_class = slots.time_class(size)
         query.times_block = slots.take_times(world, query.times_class)
     draw(world, slot)
+    if is_seen(world):
+        begin_future(world, slot)
     query.isolated_us = _isolated_us(world, slot)
     _append(world, slot)
     run.serial += 1

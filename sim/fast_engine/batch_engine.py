@@ -133,8 +133,9 @@ class BatchEngine:
             ValueError: it is not compiled, or ``reserve`` had other parameters before.
         """
         rule = compiled_rule_of(scheduler)
-        if rule is None:
-            raise ValueError(f"{scheduler_name(scheduler)} is not a rule of the compiled engine")
+        if rule is None or rule.kind == "oracle-srpt":
+            name = scheduler_name(scheduler)
+            raise ValueError(f"{name} is not a rule of the compiled engine, or sees the future")
         if rule.kind == "reserve":
             self._check_memory(rule)
         record = self._records.get(rule)

@@ -108,13 +108,14 @@ OPERATOR = _record(
     # Of the root of a pipeline.
     "num_members is_plain has_waves warm_up_us all_probed_bytes "
     "num_untouched first_returned has_lost num_lost done_at_loss",
-    "est_work_order_us recorded_per_work_order byte_factor touched_bytes",
+    "est_work_order_us recorded_per_work_order byte_factor touched_bytes true_left_us",
 )
 """An operator of a query in the system; the first twelve as in the other engine's state.
 
 ``first_time``: its work orders' base times in ``times``. ``first_uniform``: the numbers that choose
 among recorded times, likewise, if it has a profile. ``next_member``: slot of the operator after it
 in its pipeline. ``done_base_us``: base time of its share of the tasks that are done.
+``true_left_us``: of those that are not, see ``future.py``.
 """
 
 OPERATOR_NODE = _record("tasks_on num_running_on held_bytes", "transfer_us")
@@ -162,7 +163,7 @@ JUDGED = _record("number", "work_us")
 """Predicted work of a query that the rule ``reserve`` has seen, the ``number``-th from 0 on."""
 
 RULE = _record(
-    "kind size memory_gate degree is_spare_shared limit_by keeps is_shortest_first",
+    "kind size memory_gate degree is_spare_shared limit_by keeps is_shortest_first sees_future",
     "limit weight offset slowdown hold_moves reserve short p",
 )
 """A compiled scheduler and its parameters."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sim.fast_engine.compile import compiled
 from sim.fast_engine.costs import base_us, move_us, occupy, prepare
+from sim.fast_engine.future import count_future, is_seen
 from sim.fast_engine.layout import NONE, World
 from sim.fast_engine.memory import grow, release
 from sim.workload import FIRST, FRESH, REST
@@ -117,6 +118,8 @@ def count_done(world: World, executor: int) -> None:
     cluster = world.cluster[0]
     pipeline.busy_us += each.duration_us
     pipeline.num_done += 1
+    if is_seen(world):
+        count_future(world, each.root, each.task)
     if cluster.is_tracked:
         world.operator_nodes[each.root, each.node].tasks_on += 1
     if pipeline.next_member < 0 and not cluster.has_memory:

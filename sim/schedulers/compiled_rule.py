@@ -13,7 +13,7 @@ from typing import Literal, get_args
 from sim.schedulers.common import MemoryRule, OperatorRule, PipelineRule, Spare
 from sim.view import Size
 
-Kind = Literal["fifo", "fair", "srpt", "priced", "reserve", "hesrpt"]
+Kind = Literal["fifo", "fair", "srpt", "priced", "reserve", "hesrpt", "oracle-srpt"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 

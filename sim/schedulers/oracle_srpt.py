@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from sim.registry import register
 from sim.schedule import Allocation
 from sim.schedulers.common import Listing, MemoryRule, OperatorRule, PipelineRule, Spare
+from sim.schedulers.compiled_rule import CompiledRule
 from sim.schedulers.srpt import QueryLimit
 from sim.view import ClairvoyantView, ClusterView
 
@@ -32,6 +35,13 @@ class OracleShortestRemaining:
     ) -> None:
         self._limit = QueryLimit(cap, share)
         self._listing = Listing(memory, pipeline, spare, operators, "history")
+
+    def compiled_rule(self) -> CompiledRule:
+        """The same rule in the compiled engine."""
+        limit = self._limit
+        return CompiledRule(
+            "oracle-srpt", **asdict(self._listing), cap=limit.cap, share=limit.share
+        )
 
     def decide(self, view: ClusterView) -> list[Allocation]:
         """Answer a scheduling event.

@@ -1,13 +1,16 @@
-"""Queries in an order, each with the same limit: ``fifo``, ``fair`` and ``srpt``."""
+"""Queries in an order, each with the same limit: ``fifo``, ``fair``, ``srpt``, ``oracle-srpt``."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from sim.fast_engine.compile import compiled, compiled_allocating
+from sim.fast_engine.future import true_remaining_us
 from sim.fast_engine.layout import World
 from sim.fast_engine.observed import arrival_order
 from sim.fast_engine.rules.listing import add_query, admitted, remaining_order
 from sim.fast_engine.rules.pipelining import cached_bytes
-from sim.fast_engine.rules.record import BY_CAP, BY_SHARE, SRPT
+from sim.fast_engine.rules.record import BY_CAP, BY_SHARE, ORACLE_SRPT, SRPT
 from sim.schedulers import common
 
 _fair_limit, _part_of = compiled(common.fair_limit), compiled(common.part_of)
@@ -15,10 +18,9 @@ _fair_limit, _part_of = compiled(common.fair_limit), compiled(common.part_of)
 
 @compiled_allocating
 def decide_limited(world: World) -> None:
-    """Write the schedule of ``fifo``, ``fair`` or ``srpt``."""
+    """Write the schedule of one of these."""
     rule, full = world.rule[0], world.run[0].num_executors
-    order = remaining_order(world, rule.size) if rule.kind == SRPT else arrival_order(world)
-    queries = admitted(world, order)
+    queries = admitted(world, _order(world))
     limit, others_bytes = query_limit(world, len(queries)), cached_bytes(world)
     for query in queries:
         add_query(world, query, max(limit, kept(world, query)), others_bytes)
@@ -26,6 +28,21 @@ def decide_limited(world: World) -> None:
         for query in queries:
             if kept(world, query) < full:
                 add_query(world, query, full, others_bytes)
+
+
+@compiled_allocating
+def _order(world: World) -> np.ndarray:
+    """Slots of the queries in the system, most urgent first."""
+    rule = world.rule[0]
+    if rule.kind == SRPT:
+        return remaining_order(world, rule.size)
+    order = arrival_order(world)
+    if rule.kind != ORACLE_SRPT:
+        return order
+    left_us = np.empty(len(order), np.float64)
+    for place in range(len(order)):
+        left_us[place] = true_remaining_us(world, order[place])
+    return order[np.argsort(left_us, kind="mergesort")]
 
 
 @compiled

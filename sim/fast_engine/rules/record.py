@@ -11,7 +11,7 @@ from sim.schedulers.compiled_rule import CompiledRule, Kind
 from sim.schedulers.pipelining import WHOLE
 from sim.view import Size
 
-FIFO, FAIR, SRPT, PRICED, RESERVE, HESRPT = range(6)
+FIFO, FAIR, SRPT, PRICED, RESERVE, HESRPT, ORACLE_SRPT = range(7)
 """``kind``, in the order of ``compiled_rule.Kind``."""
 BY_ALL, BY_CAP, BY_SHARE = range(3)
 """``limit_by``: all executors, a fixed part of them, a share that follows the load."""
@@ -30,6 +30,7 @@ def set_rule(records: np.ndarray, rule: CompiledRule) -> None:
     record = np.zeros(1, RULE)
     record["kind"] = get_args(Kind).index(rule.kind)
     record["size"] = get_args(Size).index(rule.size)
+    record["sees_future"] = rule.kind == "oracle-srpt"
     record["memory_gate"] = rule.memory == "gate"
     record["degree"] = DEGREES[rule.pipeline]
     record["is_spare_shared"] = rule.spare == "share"
