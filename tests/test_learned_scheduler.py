@@ -117,7 +117,7 @@ def test_what_is_missing_is_said(path: Path, monkeypatch: pytest.MonkeyPatch) ->
         )
 
     without("safetensors")
-    with pytest.raises(UnknownScheduler, match=r"need safetensors.*pip install 'lsched\[learn\]'"):
+    with pytest.raises(UnknownScheduler, match=r"need safetensors.*pip install 'lsched\[fast\]'"):
         make_scheduler(f"learned:path={path}")
     without("torch")
     assert isinstance(make_scheduler(f"learned:path={path}"), Learned)

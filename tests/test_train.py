@@ -108,7 +108,6 @@ def test_the_command_writes_a_policy_and_goes_on(
     assert "give the same options" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["state.npz", "training.json"])
 def test_without_the_direct_map_it_cannot_be_trained_first(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -117,6 +116,7 @@ def test_without_the_direct_map_it_cannot_be_trained_first(
     assert "there is nothing that it trains" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["state.npz", "training.json"])
 def test_a_damaged_directory_is_named(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
