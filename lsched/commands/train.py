@@ -62,7 +62,7 @@ from lsched.tables import duration
 from traces import Trace, load
 
 DIRECT_GENERATIONS = 40
-"""Later there was little left to gain by them alone."""
+"""If not given."""
 LIMITS = ("generations", "minutes", "patience")
 """What may differ when a training goes on."""
 

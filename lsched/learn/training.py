@@ -50,7 +50,7 @@ class TrainingConfig:
         cases: so many are drawn for each pair; 0: all.
         is_encoder_frozen: whether only the heads are trained.
         direct_generations: in so many generations, at first, only what leads straight from features
-            to decisions is trained: a tenth of the weights, whose worth shows in fewer runs, and
+            to decisions is trained: a fifth of the weights, whose worth shows in fewer runs, and
             nothing has to be encoded.
         generations: at most.
         minutes: likewise.
