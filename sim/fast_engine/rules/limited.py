@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from sim.fast_engine.compile import compiled, compiled_allocating
-from sim.fast_engine.future import true_remaining_us
 from sim.fast_engine.layout import World
 from sim.fast_engine.observed import arrival_order
 from sim.fast_engine.rules.listing import add_query, admitted, remaining_order
@@ -20,7 +17,9 @@ _fair_limit, _part_of = compiled(common.fair_limit), compiled(common.part_of)
 def decide_limited(world: World) -> None:
     """Write the schedule of one of these."""
     rule, full = world.rule[0], world.run[0].num_executors
-    queries = admitted(world, _order(world))
+    is_by_work = rule.kind == SRPT or rule.kind == ORACLE_SRPT
+    order = remaining_order(world, rule.size) if is_by_work else arrival_order(world)
+    queries = admitted(world, order)
     limit, others_bytes = query_limit(world, len(queries)), cached_bytes(world)
     for query in queries:
         add_query(world, query, max(limit, kept(world, query)), others_bytes)
@@ -28,21 +27,6 @@ def decide_limited(world: World) -> None:
         for query in queries:
             if kept(world, query) < full:
                 add_query(world, query, full, others_bytes)
-
-
-@compiled_allocating
-def _order(world: World) -> np.ndarray:
-    """Slots of the queries in the system, most urgent first."""
-    rule = world.rule[0]
-    if rule.kind == SRPT:
-        return remaining_order(world, rule.size)
-    order = arrival_order(world)
-    if rule.kind != ORACLE_SRPT:
-        return order
-    left_us = np.empty(len(order), np.float64)
-    for place in range(len(order)):
-        left_us[place] = true_remaining_us(world, order[place])
-    return order[np.argsort(left_us, kind="mergesort")]
 
 
 @compiled

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.fast_engine.compile import compiled, compiled_allocating
+from sim.fast_engine.future import is_seen, true_remaining_us
 from sim.fast_engine.layout import World
 from sim.fast_engine.observed import (
     arrival_order,
@@ -22,11 +23,18 @@ from sim.fast_engine.rules.record import BEST
 
 @compiled_allocating
 def remaining_order(world: World, size: int) -> np.ndarray:
-    """Slots of the queries in the system, least remaining work first; equals by arrival."""
+    """Slots of the queries in the system, least remaining work first; equals by arrival.
+
+    The work by ``size``, or in truth under a rule that sees the future.
+    """
     arrived = arrival_order(world)
     work_us = np.empty(len(arrived), np.float64)
     for place in range(len(arrived)):
-        work_us[place] = remaining_us(world, arrived[place], size)
+        query = arrived[place]
+        if is_seen(world):
+            work_us[place] = true_remaining_us(world, query)
+        else:
+            work_us[place] = remaining_us(world, query, size)
     return arrived[np.argsort(work_us, kind="mergesort")]
 
 
