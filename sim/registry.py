@@ -32,7 +32,11 @@ GROUP = "lsched.schedulers"
 
 
 class Scheduler(Protocol):
-    """Anything with ``decide``. Set ``is_clairvoyant = True`` to be given a ``ClairvoyantView``."""
+    """Anything with ``decide``. Set ``is_clairvoyant = True`` to be given a ``ClairvoyantView``.
+
+    One that knows plans before they run may have a method ``experience(trace, cluster)``, which
+    gives the ``History`` that its runs start with.
+    """
 
     def decide(self, view: ClusterView) -> Schedule | Iterable[Allocation]:
         """Answer a scheduling event."""

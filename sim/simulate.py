@@ -8,7 +8,7 @@ from sim.ask import ask_many, ask_one, is_asked_for_many
 from sim.cluster import Cluster, preset
 from sim.engine import OnRecord
 from sim.engines import EngineMaker, EngineName, engine_name
-from sim.history import History
+from sim.experience import StartHistory, brought_by
 from sim.registry import Scheduler, make_scheduler, scheduler_name
 from sim.result import Result
 from sim.simulation import Simulation
@@ -22,7 +22,7 @@ def simulate(
     *,
     cluster: Cluster | str | None = None,
     seed: int = 0,
-    history: History | bool = True,
+    history: StartHistory = True,
     record_events: bool = False,
     on_record: OnRecord | None = None,
     keep_records: bool = True,
@@ -38,7 +38,8 @@ def simulate(
         scheduler: a name with parameters (``"srpt:size=history"``) or an object with ``decide``.
         cluster: a cluster or a preset's name; default: one node, 8 executors, no overheads.
         seed: for the luck of work orders, and for schedulers that draw.
-        history: completed runs to start with; True starts with none, False hides history.
+        history: completed runs to start with; True starts with what the scheduler brings
+            (``experience``), mostly none; False hides history.
         record_events: whether to keep the event log.
         on_record: called with the record of each query as it completes.
         keep_records: whether the result has them. Without, and with a stream, memory is needed for
@@ -51,6 +52,7 @@ def simulate(
     """
     name = scheduler_name(scheduler)
     policy = make_scheduler(scheduler, seed=seed) if isinstance(scheduler, str) else scheduler
+    history = brought_by(policy, history)
     if isinstance(cluster, str):
         cluster = preset(cluster)
     if not callable(engine) and engine_name(engine) == "fast" and is_asked_for_many(policy):

@@ -8,7 +8,7 @@ from functools import partial
 from sim.ask import ask_many, is_asked_for_many
 from sim.cluster import Cluster, preset
 from sim.engines import EngineMaker, EngineName, engine_name
-from sim.history import History
+from sim.experience import StartHistory, brought_by
 from sim.registry import Scheduler, make_scheduler, scheduler_name
 from sim.result import Result
 from sim.simulate import simulate
@@ -22,7 +22,7 @@ def simulate_many(
     *,
     cluster: Cluster | str | None = None,
     seeds: Sequence[int] = (0,),
-    history: History | bool = True,
+    history: StartHistory = True,
     record_events: bool = False,
     keep_records: bool = True,
     engine: EngineName | None = None,
@@ -62,7 +62,7 @@ def simulate_many(
                 traces,
                 cluster,
                 seeds,
-                history=history,
+                history=brought_by(policy, history),
                 record_events=record_events,
                 keep_records=keep_records,
             )

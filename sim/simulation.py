@@ -8,6 +8,7 @@ from sim.cluster import Cluster
 from sim.engine import Engine, OnRecord
 from sim.engines import EngineMaker, EngineName, make_engine
 from sim.events import Event
+from sim.experience import StartHistory, first_history
 from sim.history import History
 from sim.legality import checked_entries
 from sim.result import QueryRecord, Result
@@ -55,7 +56,7 @@ class Simulation:
         cluster: Cluster,
         seed: int = 0,
         *,
-        history: History | bool = True,
+        history: StartHistory = True,
         record_events: bool = False,
         on_record: OnRecord | None = None,
         keep_records: bool = True,
@@ -75,8 +76,7 @@ class Simulation:
             self._record_takers.append(self.records.append)
         if on_record is not None:
             self._record_takers.append(on_record)
-        known = history.copy() if isinstance(history, History) else History({}, history)
-        known.check({plan.name: len(plan.operators) for plan in trace.plans})
+        known = first_history(history, trace, cluster)
         self.engine: Engine = make_engine(
             engine, trace, cluster, seed, known, [] if record_events else None, self._take
         )

@@ -13,7 +13,7 @@ from sim.cluster import Cluster
 from sim.engine import OnRecord
 from sim.engines import engine_name
 from sim.errors import InvalidSchedule, Stalled
-from sim.history import History
+from sim.experience import StartHistory
 from sim.legality import checked_entries
 from sim.plan_table import PlanTable
 from sim.result import Result
@@ -57,7 +57,7 @@ class Simulations:
         cluster: Cluster,
         seeds: Sequence[int] = (0,),
         *,
-        history: History | bool = True,
+        history: StartHistory = True,
         record_events: bool = False,
         on_record: OnRecord | None = None,
         keep_records: bool = True,

@@ -1,0 +1,219 @@
+"""Fitting the cost network to completed runs, by gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import leaky_relu
+
+from lsched.learn.costs.network import NUM_LAYERS, PLAN_SCALE, SLOPE, cost_shapes
+from lsched.learn.costs.plans import PlanGraph, plan_graph
+from lsched.learn.workload import Case
+from sim import History, simulate
+from traces import Plan
+from traces.split import SEEDS
+
+RULE = "srpt:size=history"
+"""Under which the runs are made that it learns from."""
+NUM_RUNS, FIRST_SEED = 8, 8000
+STEPS, RATE, DECAY = 1000, 3e-3, 1e-4
+"""Of AdamW, with a cosine schedule."""
+LEAST_SHARE = 0.02
+"""What an operator counts for besides its share of its plan's work."""
+LEAST_SD = 0.05
+
+
+@dataclass(frozen=True)
+class Example:
+    """Plans, and what their operators took.
+
+    Attributes:
+        graph: of plans that completed.
+        true_us: mean time of a recorded work order, µs.
+
+    Shapes:
+        true_us: (operators,)
+    """
+
+    graph: PlanGraph
+    true_us: np.ndarray
+
+
+def examples_of(cases: Sequence[Case], num_runs: int = NUM_RUNS) -> list[Example]:
+    """Runs of each case on training seeds, one after another."""
+    seeds = [seed for seed in SEEDS["training"] if seed >= FIRST_SEED][:num_runs]
+    examples = []
+    for case in cases:
+        plans, history = None, History()
+        for seed in seeds:
+            run = case.run_of(seed)
+            if plans is not None and run.plans != plans:  # drawn anew: others, or other estimates
+                examples.append(_example(plans, history, case))
+                history = History()
+            plans = run.plans
+            result = simulate(
+                run, RULE, cluster=case.cluster, seed=seed, history=history, keep_records=False
+            )
+            history = result.history
+        assert plans is not None
+        examples.append(_example(plans, history, case))
+    return examples
+
+
+def _example(plans: Sequence[Plan], history: History, case: Case) -> Example:
+    known = [plan for plan in plans if plan.name in history.plans]
+    true_us = [
+        history.plans[plan.name].mean_recorded_us(operator)
+        for plan in known
+        for operator in range(len(plan.operators))
+    ]
+    return Example(plan_graph(known, case.cluster), np.maximum(np.array(true_us), 1.0))
+
+
+def merged(examples: Sequence[Example]) -> Example:
+    """All in one."""
+    graphs = [example.graph for example in examples]
+    operators = np.cumsum([0, *(len(graph.est_us) for graph in graphs)])
+    plans = np.cumsum([0, *(int(graph.plan_of.max()) + 1 for graph in graphs)])
+
+    def joined(name: str, offsets: Sequence[int] | None = None) -> np.ndarray:
+        shifts = [0] * len(graphs) if offsets is None else offsets
+        return np.concatenate(
+            [getattr(graph, name) + shift for graph, shift in zip(graphs, shifts, strict=False)]
+        )
+
+    graph = PlanGraph(
+        features=joined("features"),
+        est_us=joined("est_us"),
+        num_work_orders=joined("num_work_orders"),
+        plan_of=joined("plan_of", plans.tolist()),
+        producer=joined("producer", operators.tolist()),
+        consumer=joined("consumer", operators.tolist()),
+        is_breaking=joined("is_breaking"),
+    )
+    return Example(graph, np.concatenate([example.true_us for example in examples]))
+
+
+def fitted(
+    examples: Sequence[Example], width: int, seed: int = 0, steps: int = STEPS
+) -> dict[str, np.ndarray]:
+    """Weights of a cost network, see ``network.cost_shapes``.
+
+    What is made small: of each plan, the square of log(predicted ÷ true work); and of its
+    operators, likewise, each by its share of the work.
+    """
+    example = merged(examples)
+    target = np.log(example.true_us / example.graph.est_us)
+    features = example.graph.features.astype(np.float64)
+    fixed = {
+        "costs.mean": features.mean(axis=0),
+        "costs.factor": 1.0 / np.maximum(features.std(axis=0), LEAST_SD),
+        "costs.bounds": np.array([target.min(), target.max()]),
+    }
+    generator = torch.Generator().manual_seed(seed)
+    weights: dict[str, Tensor] = {}
+    for name, shape in cost_shapes(width).items():
+        if name in fixed:
+            weights[name] = torch.from_numpy(fixed[name].astype(np.float32))
+            continue
+        scale = 0.0 if "last" in name or "bias" in name else shape[-1] ** -0.5
+        weights[name] = scale * torch.randn(shape, generator=generator)
+        weights[name].requires_grad_()
+    free = [weight for weight in weights.values() if weight.requires_grad]
+    optimizer = torch.optim.AdamW(free, RATE, weight_decay=DECAY)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    loss = _Loss(example, target)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss(log_factor(weights, loss.graph)).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+    found = {name: weight.detach().numpy() for name, weight in weights.items()}
+    if not all(np.all(np.isfinite(weight)) for weight in found.values()):
+        raise FloatingPointError("a weight of the cost network is not a finite number")
+    return found
+
+
+@dataclass(frozen=True)
+class _Tensors:
+    """A ``PlanGraph`` for torch."""
+
+    features: Tensor
+    plan_of: Tensor
+    num_plans: int
+    breaking: tuple[Tensor, Tensor]
+    streaming: tuple[Tensor, Tensor]
+    edges: tuple[Tensor, Tensor]
+
+
+def tensors_of(graph: PlanGraph) -> _Tensors:
+    """The same graph as tensors."""
+    is_breaking = torch.from_numpy(graph.is_breaking.astype(bool))
+    producer, consumer = torch.from_numpy(graph.producer), torch.from_numpy(graph.consumer)
+    return _Tensors(
+        torch.from_numpy(graph.features),
+        torch.from_numpy(graph.plan_of),
+        int(graph.plan_of.max()) + 1,
+        (producer[is_breaking], consumer[is_breaking]),
+        (producer[~is_breaking], consumer[~is_breaking]),
+        (producer, consumer),
+    )
+
+
+def log_factor(weights: Mapping[str, Tensor], graph: _Tensors) -> Tensor:
+    """log(predicted ÷ estimated time), before it is cut off, as ``network.predicted_us``.
+
+    Shapes:
+        returns ``[N]``.
+    """
+
+    def linear(name: str, x: Tensor) -> Tensor:
+        return torch.addmm(weights[f"{name}.bias"], x, weights[f"{name}.weight"].t())
+
+    def sums(h: Tensor, senders: Tensor, receivers: Tensor, count: int) -> Tensor:
+        return torch.zeros(count, h.shape[1]).index_add_(0, receivers, h[senders])
+
+    slope, scale = float(SLOPE), float(PLAN_SCALE)
+    x = (graph.features - weights["costs.mean"]) * weights["costs.factor"]
+    h = leaky_relu(linear("costs.first", x), slope)
+    everyone = torch.arange(len(h))
+    for layer in range(NUM_LAYERS):
+        received = [sums(h, *edges, len(h)) for edges in (graph.breaking, graph.streaming)]
+        producer, consumer = graph.edges
+        sent = sums(h, consumer, producer, len(h))
+        plans = scale * sums(h, everyone, graph.plan_of, graph.num_plans)[graph.plan_of]
+        parts = torch.cat([h, *received, sent, plans], dim=1)
+        h = h + leaky_relu(linear(f"costs.layers.{layer}", parts), slope)
+    return linear("costs.last", h)[:, 0]
+
+
+class _Loss:
+    """See ``fitted``."""
+
+    def __init__(self, example: Example, target: np.ndarray) -> None:
+        self.graph = tensors_of(example.graph)
+        counts = example.graph.num_work_orders
+        self._est_us = torch.from_numpy(example.graph.est_us * counts).float()
+        work_us = torch.from_numpy(example.true_us * counts).float()
+        self._plans_us = self._by_plan(work_us)
+        self._shares = work_us / self._plans_us[self.graph.plan_of] + LEAST_SHARE
+        self._target = torch.from_numpy(target).float()
+
+    def __call__(self, factor: Tensor) -> Tensor:
+        """The loss of predictions.
+
+        Shapes:
+            factor: ``[N]``; returns ``[]``.
+        """
+        plans_us = self._by_plan(self._est_us * factor.clamp(-20.0, 20.0).exp())
+        of_plans = (plans_us.log() - self._plans_us.log()).square().mean()
+        of_operators = self._shares * (factor - self._target).square()
+        return of_plans + of_operators.sum() / self.graph.num_plans
+
+    def _by_plan(self, values: Tensor) -> Tensor:
+        plan_of = self.graph.plan_of
+        return torch.zeros(self.graph.num_plans).index_add_(0, plan_of, values)
