@@ -35,9 +35,11 @@ from lsched.learn.base_rules import best_rule
 from lsched.learn.checkpoint import Checkpoint
 from lsched.learn.checkpoint import load as load_policy
 from lsched.learn.config import HEADS, NO_RULE, Encoder, Head, Observed, PolicyConfig
+from lsched.learn.costs.experience import Experience
 from lsched.learn.directory import (
     STATE_FILE,
     Description,
+    read_costs,
     read_description,
     read_state,
     write_policy,
@@ -59,6 +61,7 @@ from lsched.learn.workload import Case
 from lsched.runner import num_cores
 from lsched.specs import parse_cluster
 from lsched.tables import duration
+from sim.experience import StartHistory
 from traces import Trace, load
 
 DIRECT_GENERATIONS = 40
@@ -111,6 +114,9 @@ class Options:
 
     heads: tuple[Head, ...] = HEADS
     """Decisions that it corrects."""
+
+    costs: WholeNumber = 32
+    """Width of the network that predicts what plans cost, before any has run; 0: none."""
 
     direct: bool = True
     """Whether features also lead straight to the decisions, past the encoder."""
@@ -183,7 +189,10 @@ def run(options: Options) -> None:
     places = _places(options)
     cases = [place.case for place in places]
     start = None if options.start is None else load_policy(options.start)
-    policy, weights = _first_policy(options, cases, start)
+    width = options.costs if start is None else start.card.policy.costs
+    costs = _costs(options, cases, width)
+    history = Experience(costs) if costs else True
+    policy, weights = _first_policy(options, cases, start, history)
     config = TrainingConfig(
         evolution=EvolutionConfig(pairs=options.pairs, sigma=options.sigma),
         seeds=options.seeds,
@@ -203,21 +212,21 @@ def run(options: Options) -> None:
     else:
         if weights is None:
             weights = first_weights(policy, config.seed)
-            weights = standardised(weights, moments_of(cases, policy))
+            weights = standardised(weights, moments_of(cases, policy, history))
         first = begun(policy, config.seed, weights, len(cases))
     state = first
-    setting = Setting(tuple(cases), policy, options.objective)
+    setting = Setting(tuple(cases), policy, options.objective, costs)
     command = "lsched " + shlex.join(sys.argv[1:])
     with Evaluator(setting, options.workers) as evaluator, _curves(options) as write:
         show = _Display(config, "fair" if policy.rule == NO_RULE else "rule")
         for state in train(evaluator, config, first):
-            write_state(options.out, state, description)
+            write_state(options.out, state, description, costs)
             is_validated = state.evolution.generation % config.validate_every == 0
             if is_validated:
-                write_policy(options.out, state, description, command, _seeds_of(config))
+                write_policy(options.out, state, description, costs, command, _seeds_of(config))
             write(state)
             show(state)
-    write_policy(options.out, state, description, command, _seeds_of(config))
+    write_policy(options.out, state, description, costs, command, _seeds_of(config))
     assert is_over(state, config)
     _report(state, policy.reference, options.out)
 
@@ -230,8 +239,20 @@ def _direct_generations(options: Options) -> int:
     return options.direct_generations
 
 
+def _costs(options: Options, cases: list[Case], width: int) -> dict[str, np.ndarray]:
+    """Weights of a cost network, fitted to runs of the cases, or those of the training so far."""
+    if options.resume:
+        return read_costs(options.out, read_description(options.out).policy)
+    if width == 0:
+        return {}
+    print("lsched: learning what plans cost", file=sys.stderr)
+    from lsched.learn.costs.fit import examples_of, fitted
+
+    return fitted(examples_of(cases), width, options.seed)
+
+
 def _first_policy(
-    options: Options, cases: list[Case], start: Checkpoint | None
+    options: Options, cases: list[Case], start: Checkpoint | None, history: StartHistory
 ) -> tuple[PolicyConfig, np.ndarray | None]:
     """Parts of the policy, and weights to begin with; none: new ones."""
     if start is not None:
@@ -241,9 +262,15 @@ def _first_policy(
         if options.resume:
             rule = read_description(options.out).policy.rule
         else:
-            rule = _chosen(cases, options)
+            rule = _chosen(cases, options, history)
     parts = PolicyConfig(
-        rule, options.encoder, options.width, options.observed, options.heads, options.direct
+        rule,
+        options.encoder,
+        options.width,
+        options.observed,
+        options.heads,
+        options.direct,
+        options.costs,
     )
     return parts, None
 
@@ -333,9 +360,9 @@ def _seeds_of(config: TrainingConfig) -> str:
     return f"drawn from the training seeds by seed {config.seed}"
 
 
-def _chosen(cases: list[Case], options: Options) -> str:
+def _chosen(cases: list[Case], options: Options, history: StartHistory) -> str:
     print("lsched: choosing the rule to correct", file=sys.stderr)
-    rule, ratios = best_rule(cases, options.objective)
+    rule, ratios = best_rule(cases, options.objective, history)
     print(f"lsched: {rule}, {ratios[rule]:.3f} × fair on training seeds", file=sys.stderr)
     return rule
 

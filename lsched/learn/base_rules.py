@@ -10,6 +10,7 @@ import numpy as np
 from lsched.learn.workload import Case, Objective, cost_of
 from lsched.specs import text_of
 from sim import simulate_many
+from sim.experience import StartHistory
 from sim.registry import split_text
 from traces.split import SEEDS
 
@@ -60,8 +61,12 @@ def candidates(has_memory: bool) -> list[str]:
     return texts
 
 
-def best_rule(cases: Sequence[Case], objective: Objective) -> tuple[str, dict[str, float]]:
+def best_rule(
+    cases: Sequence[Case], objective: Objective, history: StartHistory = True
+) -> tuple[str, dict[str, float]]:
     """The rule with the least cost on all cases together, and the cost of each ÷ that of ``fair``.
+
+    ``history``: what runs begin with.
 
     Costs are geometric means over seeds and cases. The best of ``candidates`` is then changed in
     one word after another, as long as that helps.
@@ -74,7 +79,9 @@ def best_rule(cases: Sequence[Case], objective: Objective) -> tuple[str, dict[st
         costs = [
             cost_of(result, objective)
             for case, own in zip(cases, runs, strict=True)
-            for result in simulate_many(own, text, cluster=case.cluster, seeds=seeds)
+            for result in simulate_many(
+                own, text, cluster=case.cluster, seeds=seeds, history=history
+            )
         ]
         return float(np.mean(np.log(costs)))
 

@@ -117,6 +117,8 @@ def decoded(data: bytes) -> Card:
     policy = card.policy
     if not 1 <= policy.width <= MAX_WIDTH:
         raise CheckpointError(f"width is {policy.width}, expected 1 to {MAX_WIDTH}")
+    if not 0 <= policy.costs <= MAX_WIDTH:
+        raise CheckpointError(f"costs is {policy.costs}, expected 0 to {MAX_WIDTH}")
     if len(set(policy.heads)) < len(policy.heads):
         raise CheckpointError(f"a head is there twice: {', '.join(policy.heads)}")
     _check_rule(policy.rule)

@@ -45,6 +45,7 @@ class PolicyConfig:
         observed: features that it sees; ``decima``: the five of that paper.
         heads: decisions that it corrects; others are the rule's.
         is_direct: whether features also lead straight to the outputs, by a linear map.
+        costs: of the network that predicts what plans cost, its width; 0: there is none.
     """
 
     rule: str = "priced"
@@ -53,6 +54,7 @@ class PolicyConfig:
     observed: Observed = "all"
     heads: tuple[Head, ...] = HEADS
     is_direct: bool = True
+    costs: int = 0
 
     @property
     def reference(self) -> str:

@@ -20,8 +20,9 @@ from lsched.errors import CheckpointError
 from lsched.learn.card import Training
 from lsched.learn.checkpoint import save
 from lsched.learn.config import NO_RULE, PolicyConfig
+from lsched.learn.costs.network import Weights, cost_shapes
 from lsched.learn.evolution import EvolutionState
-from lsched.learn.shapes import named, weight_shapes
+from lsched.learn.shapes import named, network_shapes
 from lsched.learn.training import TrainingState, Validation, first_ratio
 from traces.output import atomic_file
 
@@ -50,8 +51,10 @@ def resumed(directory: Path) -> list[str]:
     return ["--resume"] if (directory / STATE_FILE).exists() else []
 
 
-def write_state(directory: Path, state: TrainingState, description: Description) -> None:
-    """Write what is needed to go on."""
+def write_state(
+    directory: Path, state: TrainingState, description: Description, costs: Weights
+) -> None:
+    """Write what is needed to go on; ``costs``: weights of the cost network, if there is one."""
     with atomic_file(directory / CONFIG_FILE) as out:
         out.write(msgspec.json.format(msgspec.json.encode(description), indent=2) + b"\n")
     buffer = io.BytesIO()
@@ -72,6 +75,7 @@ def write_state(directory: Path, state: TrainingState, description: Description)
             ]
         ),
         validations=np.frombuffer(validations, np.uint8),
+        **costs,  # type: ignore[arg-type]
     )
     with atomic_file(directory / STATE_FILE) as out:
         out.write(buffer.getvalue())
@@ -96,6 +100,22 @@ def read_state(directory: Path, description: Description) -> TrainingState:
         return _state_in(arrays, description)
     except (ValueError, KeyError, msgspec.MsgspecError) as error:
         raise _damaged(directory / STATE_FILE, error) from None
+
+
+def read_costs(directory: Path, policy: PolicyConfig) -> dict[str, np.ndarray]:
+    """Weights of the cost network of a training, if it has one.
+
+    Raises:
+        CheckpointError: there is no training, or its state is damaged.
+    """
+    arrays = _arrays_in(directory)
+    found = {}
+    for name, shape in cost_shapes(policy.costs).items():
+        array = arrays.get(name)
+        if array is None or array.shape != shape or not np.all(np.isfinite(array)):
+            raise _damaged(directory / STATE_FILE, ValueError(f"{name} is not {shape} numbers"))
+        found[name] = array.astype(np.float32)
+    return found
 
 
 def read_description(directory: Path) -> Description:
@@ -141,7 +161,7 @@ def _validations_in(arrays: dict[str, np.ndarray]) -> tuple[Validation, ...]:
 
 
 def _state_in(arrays: dict[str, np.ndarray], description: Description) -> TrainingState:
-    size = sum(math.prod(shape) for shape in weight_shapes(description.policy).values())
+    size = sum(math.prod(shape) for shape in network_shapes(description.policy).values())
     for name in ("mean", "average", "momentum", "best"):
         if arrays[name].shape != (size,) or not np.all(np.isfinite(arrays[name])):
             raise ValueError(f"{name} is not {size} finite numbers")
@@ -180,7 +200,12 @@ def _read(file: Path) -> bytes:
 
 
 def write_policy(
-    directory: Path, state: TrainingState, description: Description, command: str, seeds: str
+    directory: Path,
+    state: TrainingState,
+    description: Description,
+    costs: Weights,
+    command: str,
+    seeds: str,
 ) -> None:
     """Write the best policy so far."""
     best = min(state.validations, key=lambda each: each.ratio, default=None)
@@ -208,4 +233,5 @@ def write_policy(
             if math.isfinite(ratio)
         },
     )
-    save(directory, description.policy, named(description.policy, state.best), training)
+    weights = {**named(description.policy, state.best), **costs}
+    save(directory, description.policy, weights, training)

@@ -6,15 +6,18 @@ import math
 import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 
 import numpy as np
 
 from lsched.learn.config import PolicyConfig
+from lsched.learn.costs.experience import Experience
+from lsched.learn.costs.network import Weights
 from lsched.learn.inference.decider import Decider, make_ready
 from lsched.learn.workload import Case, Objective, cost_of
 from sim import simulate_many
+from sim.experience import StartHistory
 from traces import Trace
 
 RUNS_AT_ONCE = 32
@@ -29,11 +32,13 @@ class Setting:
         cases: what it is on.
         policy: parts of all policies.
         objective: what runs cost.
+        costs: weights of all policies' cost network, if they have one.
     """
 
     cases: tuple[Case, ...]
     policy: PolicyConfig
     objective: Objective
+    costs: Weights = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -146,11 +151,14 @@ class Evaluator:
 
 _setting: Setting | None = None
 """In a worker process, and in this one where there are none."""
+_experience: StartHistory = True
+"""What policies begin with."""
 
 
 def _begin(setting: Setting) -> None:
-    global _setting
+    global _setting, _experience
     _setting = setting
+    _experience = Experience(setting.costs) if setting.costs else True
 
 
 def _run(task: _Task) -> Outcome:
@@ -160,10 +168,12 @@ def _run(task: _Task) -> Outcome:
     drawn = {seed: case.run_of(seed, task.share) for seed in set(seeds)}
     runs: list[Trace] = [drawn[seed] for seed in seeds]
     scheduler: str | Decider = _setting.policy.reference
+    history: StartHistory = True
     if task.weights is not None:
+        history = _experience
         members = np.repeat(np.arange(len(task.weights)), task.seeds.shape[1])
         scheduler = Decider(_setting.policy, task.weights, members)
-    results = simulate_many(runs, scheduler, cluster=case.cluster, seeds=seeds)
+    results = simulate_many(runs, scheduler, cluster=case.cluster, seeds=seeds, history=history)
     costs = np.array([cost_of(result, _setting.objective) for result in results])
     num_decisions = sum(result.num_schedules for result in results)
     return Outcome(costs.reshape(task.seeds.shape), num_decisions)

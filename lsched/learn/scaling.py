@@ -12,6 +12,7 @@ from lsched.learn.observation import observe
 from lsched.learn.shapes import NUM_SCALES
 from lsched.learn.workload import Case
 from sim import Simulations, make_scheduler
+from sim.experience import StartHistory
 from traces.split import SEEDS
 
 Moments = Mapping[str, tuple[np.ndarray, np.ndarray]]
@@ -22,8 +23,15 @@ EVERY, MOST_EVENTS = 7, 4000
 """Which scheduling events of a run are looked at, and after how many it is left."""
 
 
-def moments_of(cases: Sequence[Case], policy: PolicyConfig) -> Moments:
+def moments_of(
+    cases: Sequence[Case], policy: PolicyConfig, history: StartHistory = True
+) -> Moments:
     """How features are distributed while the policy's rule decides, in a run of each case.
+
+    Args:
+        cases: all.
+        policy: its parts.
+        history: what runs begin with.
 
     Shapes:
         of a group of F features: (F,) and (F,).
@@ -32,7 +40,7 @@ def moments_of(cases: Sequence[Case], policy: PolicyConfig) -> Moments:
     seen: dict[str, list[np.ndarray]] = {group: [] for group in TABLES}
     seed = SEEDS["training"][0]
     for case in cases:
-        batch, event = Simulations(case.run_of(seed), case.cluster, [seed]), 0
+        batch, event = _simulations(case, seed, history), 0
         while event < MOST_EVENTS and (view := batch.next_events()) is not None:
             if event % EVERY == 0:
                 observation = observe(view, policy.observed)
@@ -45,6 +53,10 @@ def moments_of(cases: Sequence[Case], policy: PolicyConfig) -> Moments:
         group: (rows.mean(axis=0), np.maximum(rows.std(axis=0), LEAST_SD))
         for group, rows in found.items()
     }
+
+
+def _simulations(case: Case, seed: int, history: StartHistory) -> Simulations:
+    return Simulations(case.run_of(seed), case.cluster, [seed], history=history)
 
 
 def standardised(weights: np.ndarray, moments: Moments) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from lsched.errors import CheckpointError
 from lsched.learn.checkpoint import Checkpoint, files_of, load
+from lsched.learn.costs.experience import Experience
 from lsched.learn.inference.decider import Decider, make_ready
 from lsched.learn.inference.maps import flattened
 from sim import BatchSchedule, BatchScheduler, BatchView, ClusterView, Schedule, decide_one
@@ -41,6 +42,8 @@ class Learned:
         self.files = files_of(path)
         self.card = checkpoint.card
         self._policy = _decider(checkpoint)
+        if checkpoint.card.policy.costs:
+            self.experience = Experience(checkpoint.weights)
 
     def decide_many(self, view: BatchView) -> BatchSchedule:
         """Answer the scheduling events of all simulations of a view."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lsched.learn.config import NUM_OPERATOR_OUTPUTS, NUM_QUERY_OUTPUTS, PolicyConfig
+from lsched.learn.costs.network import cost_shapes
 from lsched.learn.features import TABLES
 
 TREE_LAYERS = 2
@@ -43,6 +44,11 @@ NUM_SCALES = 2 * sum(len(features) for features in TABLES.values())
 
 def weight_shapes(config: PolicyConfig) -> dict[str, tuple[int, ...]]:
     """Shapes of all that is in a policy, by name."""
+    return network_shapes(config) | cost_shapes(config.costs)
+
+
+def network_shapes(config: PolicyConfig) -> dict[str, tuple[int, ...]]:
+    """Shapes of what is in ``network.Network``, by name."""
     shapes: dict[str, tuple[int, ...]] = dict(scale_shapes())
     for name, (outputs, inputs) in linear_maps(config).items():
         shapes[f"{name}.weight"] = (outputs, inputs)
@@ -77,7 +83,7 @@ def _two_layers(name: str, inputs: int, width: int) -> dict[str, tuple[int, int]
 
 
 def named(config: PolicyConfig, vector: np.ndarray) -> dict[str, np.ndarray]:
-    """Weights by name from one vector, see ``inference.maps.flattened``.
+    """Weights of ``network.Network`` by name from one vector, see ``inference.maps.flattened``.
 
     Shapes:
         vector: (weights,)

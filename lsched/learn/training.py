@@ -101,8 +101,8 @@ class TrainingState:
     Attributes:
         evolution: where it is.
         best: weights of the best validation; the first ones until one is better.
-        first_ratio: of the first weights: 1, as they leave all to the rule; without a rule it is
-            not known, and infinite.
+        first_ratio: of the first weights: 1, as they leave all to the rule; infinite where that is
+            not so, without a rule or with predicted costs: then they are validated too.
         validations: all so far.
         num_decisions: scheduling events so far.
         elapsed_s: seconds so far.
@@ -189,7 +189,7 @@ def begun(
 
 def first_ratio(config: PolicyConfig) -> float:
     """See ``TrainingState``."""
-    return math.inf if config.rule == NO_RULE else 1.0
+    return math.inf if config.rule == NO_RULE or config.costs else 1.0
 
 
 def train(
@@ -203,6 +203,8 @@ def train(
     seeds = SEEDS["validation"][: config.validation_seeds]
     usual = evaluator.of_one(None, seeds)
     began_s = time.monotonic() - state.elapsed_s
+    if math.isinf(state.best_ratio):
+        state = _validated(evaluator, state, seeds, usual)
     while not is_over(state, config):
         state = _next(evaluator, config, state)
         state = replace(state, elapsed_s=time.monotonic() - began_s)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch.nn.functional import leaky_relu
 from lsched.learn.costs.network import NUM_LAYERS, PLAN_SCALE, SLOPE, cost_shapes
 from lsched.learn.costs.plans import PlanGraph, plan_graph
 from lsched.learn.workload import Case
-from sim import History, simulate
+from sim import Cluster, History, simulate
 from traces import Plan
 from traces.split import SEEDS
 
@@ -44,34 +44,43 @@ class Example:
 
 
 def examples_of(cases: Sequence[Case], num_runs: int = NUM_RUNS) -> list[Example]:
-    """Runs of each case on training seeds, one after another."""
+    """Runs of each case on training seeds; those of the same plans on one cluster go together."""
     seeds = [seed for seed in SEEDS["training"] if seed >= FIRST_SEED][:num_runs]
-    examples = []
+    seen: list[_Seen] = []
     for case in cases:
-        plans, history = None, History()
         for seed in seeds:
-            run = case.run_of(seed)
-            if plans is not None and run.plans != plans:  # drawn anew: others, or other estimates
-                examples.append(_example(plans, history, case))
-                history = History()
-            plans = run.plans
-            result = simulate(
-                run, RULE, cluster=case.cluster, seed=seed, history=history, keep_records=False
-            )
-            history = result.history
-        assert plans is not None
-        examples.append(_example(plans, history, case))
-    return examples
+            run, cluster = case.run_of(seed), case.cluster
+            known = next((each for each in seen if each.is_of(run.plans, cluster)), None)
+            if known is None:
+                known = _Seen(run.plans, cluster)
+                seen.append(known)
+            known.history = simulate(
+                run, RULE, cluster=cluster, seed=seed, history=known.history, keep_records=False
+            ).history
+    return [each.example() for each in seen]
 
 
-def _example(plans: Sequence[Plan], history: History, case: Case) -> Example:
-    known = [plan for plan in plans if plan.name in history.plans]
-    true_us = [
-        history.plans[plan.name].mean_recorded_us(operator)
-        for plan in known
-        for operator in range(len(plan.operators))
-    ]
-    return Example(plan_graph(known, case.cluster), np.maximum(np.array(true_us), 1.0))
+@dataclass
+class _Seen:
+    """Completed runs of some plans on a cluster."""
+
+    plans: Sequence[Plan]
+    cluster: Cluster
+    history: History = field(default_factory=History)
+
+    def is_of(self, plans: Sequence[Plan], cluster: Cluster) -> bool:
+        return self.cluster == cluster and (self.plans is plans or self.plans == plans)
+
+    def example(self) -> Example:
+        """What the operators of those that completed took."""
+        runs = self.history.plans
+        known = [plan for plan in self.plans if plan.name in runs]
+        true_us = [
+            runs[plan.name].mean_recorded_us(operator)
+            for plan in known
+            for operator in range(len(plan.operators))
+        ]
+        return Example(plan_graph(known, self.cluster), np.maximum(np.array(true_us), 1.0))
 
 
 def merged(examples: Sequence[Example]) -> Example:

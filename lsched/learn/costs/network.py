@@ -67,11 +67,13 @@ def predicted_us(weights: Weights, graph: PlanGraph) -> np.ndarray:
 
 
 def _linear(weights: Weights, name: str, x: np.ndarray) -> np.ndarray:
-    return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+    product: np.ndarray = x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+    return product
 
 
 def _leaky(x: np.ndarray) -> np.ndarray:
-    return np.maximum(x, SLOPE * x)
+    rectified: np.ndarray = np.maximum(x, SLOPE * x)
+    return rectified
 
 
 def _sums(h: np.ndarray, senders: np.ndarray, receivers: np.ndarray, count: int) -> np.ndarray:
