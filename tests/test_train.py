@@ -46,7 +46,7 @@ CONFIG = TrainingConfig(
 )
 OPTIONS = [
     *("tpch", "--rule", "fifo", "--load", "1", "--queries", "5", "--pairs", "2", "--seeds", "1"),
-    *("--workers", "1", "--no-tensorboard"),
+    *("--workers", "1", "--no-tensorboard", "--costs", "0"),
 ]
 
 
@@ -197,6 +197,26 @@ def test_cases_of_the_suite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "not both" in capsys.readouterr().err
 
 
+def test_what_plans_cost_is_learned_first_and_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--out", str(tmp_path), "--validate-every", "1", "--validation-seeds", "2"]
+    words = ["train", *OPTIONS, "--costs", "4", *out]
+    assert main([*words, "--generations", "1"]) == 0
+    assert "learning what plans cost" in capsys.readouterr().err
+    assert [each.generation for each in read_validations(tmp_path)] == [0, 1]
+    first = load(tmp_path)
+    assert first.card.policy.costs == 4
+    assert first.weights["costs.last.weight"].any()
+    assert main([*words, "--generations", "2", "--resume"]) == 0
+    assert "learning what plans cost" not in capsys.readouterr().err
+    second = load(tmp_path)
+    costs = {name for name in first.weights if name.startswith("costs.")}
+    assert all(np.array_equal(first.weights[name], second.weights[name]) for name in costs)
+    brought = sim.make_scheduler(f"learned:path={tmp_path}").experience(CASE.trace, CASE.cluster)
+    assert set(brought.plans) == {plan.name for plan in CASE.trace.plans}
+
+
 def test_a_policy_without_a_rule_is_compared_with_fair_share(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -269,7 +289,7 @@ def test_learning_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     description = Description(POLICY, ["tpch"], ["c"], ["a"], {})
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        write_state(tmp_path / name, state, description)
+        write_state(tmp_path / name, state, description, {})
     assert read_validations(tmp_path / "one") == state.validations
     figure = learning_curves({"one": state.validations, "two": state.validations[:1]})
     lines = figure.axes[0].get_lines()[1:]

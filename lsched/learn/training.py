@@ -102,7 +102,7 @@ class TrainingState:
         evolution: where it is.
         best: weights of the best validation; the first ones until one is better.
         first_ratio: of the first weights: 1, as they leave all to the rule; infinite where that is
-            not so, without a rule or with predicted costs: then they are validated too.
+            not so: without a rule, or with predicted costs, where they are validated.
         validations: all so far.
         num_decisions: scheduling events so far.
         elapsed_s: seconds so far.
@@ -203,7 +203,7 @@ def train(
     seeds = SEEDS["validation"][: config.validation_seeds]
     usual = evaluator.of_one(None, seeds)
     began_s = time.monotonic() - state.elapsed_s
-    if math.isinf(state.best_ratio):
+    if evaluator.setting.costs and not state.validations:
         state = _validated(evaluator, state, seeds, usual)
     while not is_over(state, config):
         state = _next(evaluator, config, state)
