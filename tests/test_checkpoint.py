@@ -23,6 +23,8 @@ from lsched import CheckpointError
 from lsched.learn import card, checkpoint, features
 from lsched.learn.checkpoint import Checkpoint, files_of, load, save
 from lsched.learn.config import HEADS, PolicyConfig
+from lsched.learn.costs import plans
+from lsched.learn.costs.network import cost_shapes
 from lsched.learn.shapes import weight_shapes
 
 SMALL = PolicyConfig(width=4)
@@ -56,7 +58,8 @@ def test_shapes_are_those_of_the_network(name: str) -> None:
     config = CONFIGS[name]
     network = Network(config)
     own = weights_of(network)
-    assert {key: array.shape for key, array in own.items()} == weight_shapes(config)
+    shapes = {key: array.shape for key, array in own.items()}
+    assert shapes | cost_shapes(config.costs) == weight_shapes(config)
     given = random_weights(config)
     set_weights(network, given)
     assert all((array == given[key]).all() for key, array in weights_of(network).items())
@@ -306,7 +309,9 @@ def test_the_digest_of_features_notices_each_change(monkeypatch: pytest.MonkeyPa
     for table in tables:
         monkeypatch.setitem(features.TABLES, "operators", table)
         digests.add(card.feature_digest())
-    assert len(digests) == 1 + len(tables)
+    monkeypatch.setattr(plans, "FEATURES", plans.FEATURES[::-1])
+    digests.add(card.feature_digest())
+    assert len(digests) == 2 + len(tables)
 
 
 def test_every_head_alone(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from lsched import __version__
 from lsched.errors import CheckpointError
 from lsched.learn import features
 from lsched.learn.config import HEADS, NO_RULE, Encoder, Observed, PolicyConfig
+from lsched.learn.costs import plans
 from lsched.learn.rule import KINDS, rule_numbers
 from sim import UnknownScheduler
 from sim.registry import split_text
@@ -57,6 +58,7 @@ def feature_digest() -> str:
     """Changes whenever a feature is added, removed, moved or renamed."""
     text = repr(
         [(group, *feature) for group, table in features.TABLES.items() for feature in table]
+        + [("plans", *plans.FEATURES)]
     )
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

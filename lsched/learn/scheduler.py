@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+import numpy as np
 
 from lsched.errors import CheckpointError
 from lsched.learn.checkpoint import Checkpoint, files_of, load
@@ -17,6 +19,7 @@ from lsched.learn.inference.maps import flattened
 from sim import BatchSchedule, BatchScheduler, BatchView, ClusterView, Schedule, decide_one
 from sim.engines import engine_name, is_fast_installed
 
+Corrections = Literal["on", "off"]
 SHIPPED = Path(__file__).parents[1] / "policies"
 """Where the policies are that come with lsched."""
 
@@ -26,6 +29,7 @@ class Learned:
 
     Args:
         path: where they are, see ``checkpoint.files_of``; else the name of one in ``SHIPPED``.
+        corrections: ``off``: its rule decides, with the policy's experience of what plans cost.
 
     Raises:
         CheckpointError: there is no policy that this version of lsched can use.
@@ -35,13 +39,13 @@ class Learned:
     tunable: ClassVar[Mapping[str, Sequence[object]]] = {"path": ()}
     """Nothing but which policy it is: ``lsched tune`` scores the one that is given."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, corrections: Corrections = "on") -> None:
         if path in shipped_names() and not any(file.exists() for file in files_of(path)):
             path = shipped(path)
         checkpoint = load(path)
         self.files = files_of(path)
         self.card = checkpoint.card
-        self._policy = _decider(checkpoint)
+        self._policy = _decider(checkpoint, corrections)
         if checkpoint.card.policy.costs:
             self.experience = Experience(checkpoint.weights)
 
@@ -96,11 +100,12 @@ def shipped(name: str) -> str:
     return str(path)
 
 
-def _decider(checkpoint: Checkpoint) -> BatchScheduler:
-    """What decides as a policy does."""
+def _decider(checkpoint: Checkpoint, corrections: Corrections) -> BatchScheduler:
+    """What decides as a policy does; weights of zero leave all to the rule."""
     if not is_fast_installed():
         raise ValueError("policies need numba, which is missing: pip install 'lsched[fast]'")
     if engine_name(None) == "fast":
         make_ready()  # once here, not once in each of several processes
     config = checkpoint.card.policy
-    return Decider(config, flattened(config, checkpoint.weights))
+    weights = flattened(config, checkpoint.weights)
+    return Decider(config, weights if corrections == "on" else np.zeros_like(weights))

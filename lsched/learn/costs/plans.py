@@ -13,8 +13,11 @@ from traces import KINDS, Operator, Plan
 
 KIND_NAMES = (*KINDS, "unknown")
 KIND_PLACES = {kind: place for place, kind in enumerate(KIND_NAMES)}
-NUM_OWN, NUM_OF_CLUSTER = 5, 5
-NUM_FEATURES = NUM_OWN + NUM_OF_CLUSTER + len(KIND_NAMES)
+OF_OPERATOR = ("log est_us", "log num_work_orders", "log1p output", "log1p state", "is_scalable")
+OF_CLUSTER = ("log executors", "log nodes", "log1p MB", "has_budget", "log per_batch")
+FEATURES = (*OF_OPERATOR, *OF_CLUSTER, *KIND_NAMES)
+"""Names of the columns, which a checkpoint's digest has; estimates where there are any."""
+NUM_FEATURES = len(FEATURES)
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class PlanGraph:
     """The operators of some plans, one plan after another, and the edges between them.
 
     Attributes:
-        features: see ``_features``.
+        features: see ``FEATURES``.
         est_us: estimated time of a recorded work order, µs.
         num_work_orders: at size 1.
         plan_of: the place of each operator's plan.
