@@ -51,17 +51,9 @@ figures: $(VENV)/installed  ## the figures of docs/traces.md
 	cp out/tpch-q5/plan.png docs/images/tpch-q5-plan.png
 	$(BIN)/python benchmarks/fleet.py docs/images/fleet.png
 
-# The tables of docs/results.md: two clusters, plenty of memory and too little, and admission.
-RULES := fifo,fair,fair:spare=idle,weighted-fair:alpha=-1,srpt:size=estimate,srpt:size=history+share=2,critical-path,stride,priced,oracle-srpt
-GATED := fair,fair:memory=gate,weighted-fair:alpha=-1+memory=gate,srpt:size=history+share=2,srpt:size=history+share=2+memory=gate,priced,priced:memory=gate
-COMPARE := $(BIN)/lsched compare tpch --seeds 10 --load 0.8
-
-results: $(VENV)/installed
-	$(COMPARE) --schedulers $(RULES) --scale 10 --cluster inmemory-32:memory_bytes=none --out out/inmemory-plenty
-	$(COMPARE) --schedulers $(RULES) --scale 10 --cluster inmemory-32:memory_bytes=4e9 --out out/inmemory-scarce
-	$(COMPARE) --schedulers $(GATED) --scale 10 --cluster inmemory-32:memory_bytes=4e9 --out out/inmemory-gated
-	$(COMPARE) --schedulers $(RULES) --scale 100 --cluster warehouse-4x16:memory_bytes=none --out out/warehouse-plenty
-	$(COMPARE) --schedulers $(RULES) --scale 100 --cluster warehouse-4x16:memory_bytes=16e9 --out out/warehouse-scarce
+results: $(VENV)/installed  ## the tables of docs/results.md, docs/cases.md and README; an hour
+	$(BIN)/lsched suite run --policies lsched/policies/suite.toml --out out/suite --update docs/results.md docs/cases.md README.md
+	cp out/suite/overview.png docs/images/suite.png
 
 suite: $(VENV)/installed  ## the best rules on every case of docs/suite.md
 	$(BIN)/lsched suite run --out out/suite

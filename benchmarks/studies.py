@@ -17,18 +17,19 @@ import numpy as np
 
 from lsched.arrivals import redrawn
 from lsched.cli import main as command_line
+from lsched.compare import compare
 from lsched.learn.config import HEADS
 from lsched.learn.directory import read_validations, resumed
 from lsched.runner import num_cores
 from lsched.specs import parse_cluster
 from lsched.statistics import paired_ratio
 from lsched.suite import CASES, SuiteCase, find_cases, read_tuned, run_case
-from lsched.suite.run import BEST, FAIR, ON_ESTIMATES, Document
+from lsched.suite.run import BEST, FAIR, ON_ESTIMATES, Document, oracle_of
 from lsched.suite.tables import markdown_table, ratio_of
 from lsched.suite.tuned import Tuned
 from lsched.tables import ratio_text
 from sim import simulate_many
-from traces import Trace, load, part_seeds, write
+from traces import Trace, load, part_of, part_seeds, write
 
 OUT = Path("out/studies")
 DIFFERENT, SHORT = "different-0.7-inmemory", "ssb-0.7-warehouse-ample"
@@ -52,7 +53,8 @@ PARTS: Mapping[str, Sequence[str]] = {
     "without the parallelism head": without("parallelism"),
     "without the pipeline head": without("degree"),
     "without the root head": without("root"),
-    "without history": ["--observed", "no-history"],
+    "without predicted costs": ["--costs", "0"],
+    "without history": ["--observed", "no-history", "--costs", "0"],
     "without a rule to begin with": ["--rule", "none"],
 }
 """Options of ``lsched train`` by the name of a variant; later ones count."""
@@ -216,8 +218,49 @@ def patterns() -> None:
     table("patterns", ["queries", "policy ÷ fair", "best rule ÷ fair", "policy ÷ best rule"], rows)
 
 
+COSTS = ("tpch-0.7-inmemory-scarce", "tpcds-0.7-inmemory-ample", "tpcds-0.7-inmemory-scarce")
+
+
+def costs() -> None:
+    """What it is worth to know what plans cost: of plans seen in training, and of others."""
+    rows = []
+    for name in COSTS:
+        case, tuned = case_of(name), read_tuned()[name]
+        whole = case.trace()
+        parts = {
+            "seen in training": (whole, whole),
+            "of other templates": (
+                part_of(whole, "training", "template"),
+                part_of(whole, "test", "template"),
+            ),
+        }
+        for label, (seen, tested) in parts.items():
+            out = OUT / "costs" / f"{name}-{label.replace(' ', '-')}"
+            out.mkdir(parents=True, exist_ok=True)
+            write(seen, out / "seen.jsonl.gz")
+            arrivals = case.arrivals
+            options = [str(out / "seen.jsonl.gz"), "--cluster", case.cluster, "--rule", tuned.best]
+            options += ["--load", str(arrivals.load), "--scale", str(arrivals.scale)]
+            policy = f"learned:path={train(out, *options, '--generations', '1')}+corrections=off"
+            (found,) = compare(
+                tested,
+                [policy, tuned.best, oracle_of(tuned)],
+                cluster=case.cluster,
+                arrivals=arrivals,
+                seeds=case.test_seeds,
+                reference=tuned.best,
+                workers=num_cores(),
+            ).cases
+            ratios = [found.outcomes[text].ratios for text in (policy, oracle_of(tuned))]
+            rows.append(
+                [f"`{name}`", label, *(ratio_text(each["mean_latency_s"]) for each in ratios)]
+            )
+    header = ["÷ best rule", "plans", "the same rule, costs predicted", "clairvoyant"]
+    table("costs", header, rows)
+
+
 STUDIES: Mapping[str, Callable[[], None]] = {
-    study.__name__: study for study in (parts, estimates, transfer, patterns)
+    study.__name__: study for study in (parts, costs, estimates, transfer, patterns)
 }
 
 

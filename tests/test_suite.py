@@ -335,6 +335,11 @@ def test_tables_say_what_a_comparison_says(
     cells = dict(zip(header, row, strict=True))
     assert cells["mine ÷ fair"] == first[3]
     assert cells["mine ÷ best rule"] == first[4]
+    of_p95 = [
+        math.log(mine.summary["p95_latency_s"] / best.summary["p95_latency_s"])
+        for mine, best in zip(outcome.runs, case.outcomes[tuned.best].runs, strict=True)
+    ]
+    assert cells["mine p95 ÷ p95"].startswith(f"{math.exp(sum(of_p95) / 2):.2f} [")
     assert cells["limit ÷ fair"] == number(
         case.lower_bound_s / case.outcomes["fair"].mean_latency_s
     )

@@ -25,13 +25,14 @@ Rows = Sequence[Sequence[str]]
 def overview(documents: Sequence[Document]) -> str:
     """Ratios of mean latencies, a line for each case.
 
-    Each policy has two columns: ÷ the better kind of fair share, and ÷ the best of all rules.
+    Each policy has three columns: ÷ the better kind of fair share, ÷ the best of all rules, and
+    95th percentiles ÷ those of that rule.
     """
     labels = list(dict.fromkeys(label for each in documents for label in labels_of(each)))
     header = [
         "case",
         "fair share",
-        *(f"{label} ÷ {to}" for label in labels for to in ("fair", "best rule")),
+        *(f"{label} {of}" for label in labels for of in ("÷ fair", "÷ best rule", "p95 ÷ p95")),
     ]
     header += [f"{role} ÷ fair" for role in (BEST, ON_ESTIMATES, FIFO)]
     header += [f"{ORACLE} {CLAIRVOYANT_MARK} ÷ fair", "limit ÷ fair"]
@@ -41,6 +42,7 @@ def overview(documents: Sequence[Document]) -> str:
         row = [f"`{each['case']}`", f"{number(fair_s)} s"]
         for label in labels:
             row += [ratio_of(each, label, to) for to in (FAIR, BEST)]
+            row.append(ratio_of(each, label, BEST, "p95_latency_s"))
         row += [ratio_of(each, role, FAIR) for role in (BEST, ON_ESTIMATES, FIFO, ORACLE)]
         row.append(number(each["lower_bound"]["mean_latency_s"] / fair_s))
         rows.append(row)
@@ -149,9 +151,9 @@ def _incomplete_mark(document: Document, role: str) -> str:
     return "" if len(found["per_seed"]) == len(document["seeds"]) else f" {INCOMPLETE_MARK}"
 
 
-def ratio_of(document: Document, role: str, to: str) -> str:
+def ratio_of(document: Document, role: str, to: str, figure: str = "mean_latency_s") -> str:
     """The text of ``paired``."""
-    ratio = paired(document, role, to)
+    ratio = paired(document, role, to, figure)
     if ratio is None:
         return "–"
     if document["roles"][role] == document["roles"][to]:
@@ -159,16 +161,16 @@ def ratio_of(document: Document, role: str, to: str) -> str:
     return ratio_text(ratio if ratio.low is not None else Ratio(ratio.value))
 
 
-def paired(document: Document, role: str, to: str) -> Ratio | None:
-    """The paired ratio of two roles' mean latencies, over the seeds that both have; None: none."""
-    means, others = (
-        {run["seed"]: run["mean_latency_s"] for run in _figures(document, each).get("per_seed", ())}
+def paired(document: Document, role: str, to: str, figure: str = "mean_latency_s") -> Ratio | None:
+    """The paired ratio of a figure of two roles, over the seeds that both have; None: none."""
+    values, others = (
+        {run["seed"]: run[figure] for run in _figures(document, each).get("per_seed", ())}
         for each in (role, to)
     )
-    seeds = [seed for seed in means if seed in others]
+    seeds = [seed for seed in values if seed in others]
     if not seeds:
         return None
-    return paired_ratio([means[seed] for seed in seeds], [others[seed] for seed in seeds])
+    return paired_ratio([values[seed] for seed in seeds], [others[seed] for seed in seeds])
 
 
 def markdown_table(header: Sequence[str], rows: Rows) -> str:
