@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from builders import op, plan
 
 import sim
 from lsched.arrivals import Arrivals
+from lsched.learn.costs import fit
 from lsched.learn.costs.experience import NUM_RUNS, Experience
 from lsched.learn.costs.fit import examples_of, fitted, log_factor, merged, tensors_of
 from lsched.learn.costs.network import cost_shapes, predicted_us
@@ -132,6 +134,23 @@ def test_cases_of_the_same_plans_and_cluster_are_one_example() -> None:
     both = merged(examples)
     assert len(both.true_us) == sum(len(example.true_us) for example in examples)
     assert both.graph.consumer.max() < len(both.true_us)
+
+
+def test_batches_have_every_plan_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole, with its edges: predictions in a batch are those of all plans together."""
+    monkeypatch.setattr(fit, "MOST_OPERATORS", 100)
+    whole = merged(examples_of([CASE], num_runs=1))
+    batches = fit.batches_of(whole, seed=0)
+    assert len(batches) == math.ceil(len(whole.true_us) / 100) > 2
+    given = random_weights()
+    found = np.concatenate([predicted_us(given, batch.graph) for batch in batches])
+    assert np.allclose(np.sort(found), np.sort(predicted_us(given, whole.graph)), rtol=1e-4)
+    assert sum(len(batch.graph.producer) for batch in batches) == len(whole.graph.producer)
+    for column in ("true_us", "log_factor"):
+        apart = np.concatenate([getattr(batch, column) for batch in batches])
+        assert np.array_equal(np.sort(apart), np.sort(getattr(whole, column)))
+    fitted_apart = fitted(examples_of([CASE], num_runs=1), 8, steps=50)
+    assert all(np.isfinite(array).all() for array in fitted_apart.values())
 
 
 def test_kinds_that_are_not_known_share_a_slot() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +23,8 @@ RULE = "srpt:size=history"
 NUM_RUNS, FIRST_SEED = 8, 8000
 STEPS, RATE, DECAY = 1000, 3e-3, 1e-4
 """Of AdamW, with a cosine schedule."""
+MOST_OPERATORS = 6000
+"""Of a step: where there are more, steps take plans in turns."""
 LEAST_SHARE = 0.02
 """What an operator counts for besides its share of its plan's work."""
 LEAST_SD = 0.05
@@ -41,6 +44,16 @@ class Example:
 
     graph: PlanGraph
     true_us: np.ndarray
+
+    @property
+    def log_factor(self) -> np.ndarray:
+        """log(true ÷ estimated time), which is predicted.
+
+        Shapes:
+            returns (operators,)
+        """
+        factor: np.ndarray = np.log(self.true_us / self.graph.est_us)
+        return factor
 
 
 def examples_of(cases: Sequence[Case], num_runs: int = NUM_RUNS) -> list[Example]:
@@ -107,6 +120,32 @@ def merged(examples: Sequence[Example]) -> Example:
     return Example(graph, np.concatenate([example.true_us for example in examples]))
 
 
+def batches_of(example: Example, seed: int) -> list[Example]:
+    """Its plans in random order, cut into parts of about as many operators as a step has."""
+    sizes = np.bincount(example.graph.plan_of)
+    num_batches = math.ceil(int(sizes.sum()) / MOST_OPERATORS)
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    return [_part(example, np.sort(plans)) for plans in np.array_split(order, num_batches)]
+
+
+def _part(example: Example, plans: np.ndarray) -> Example:
+    """Some of its plans."""
+    graph = example.graph
+    is_chosen = np.isin(graph.plan_of, plans)
+    is_edge = is_chosen[graph.producer]
+    place = np.cumsum(is_chosen) - 1
+    part = PlanGraph(
+        features=graph.features[is_chosen],
+        est_us=graph.est_us[is_chosen],
+        num_work_orders=graph.num_work_orders[is_chosen],
+        plan_of=np.searchsorted(plans, graph.plan_of[is_chosen]),
+        producer=place[graph.producer[is_edge]],
+        consumer=place[graph.consumer[is_edge]],
+        is_breaking=graph.is_breaking[is_edge],
+    )
+    return Example(part, example.true_us[is_chosen])
+
+
 def fitted(
     examples: Sequence[Example], width: int, seed: int = 0, steps: int = STEPS
 ) -> dict[str, np.ndarray]:
@@ -116,7 +155,7 @@ def fitted(
     operators, likewise, each by its share of the work.
     """
     example = merged(examples)
-    target = np.log(example.true_us / example.graph.est_us)
+    target = example.log_factor
     features = example.graph.features.astype(np.float64)
     fixed = {
         "costs.mean": features.mean(axis=0),
@@ -135,8 +174,9 @@ def fitted(
     free = [weight for weight in weights.values() if weight.requires_grad]
     optimizer = torch.optim.AdamW(free, RATE, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    loss = _Loss(example, target)
-    for _ in range(steps):
+    losses = [_Loss(batch) for batch in batches_of(example, seed)]
+    for step in range(steps):
+        loss = losses[step % len(losses)]
         optimizer.zero_grad()
         loss(log_factor(weights, loss.graph)).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -203,14 +243,14 @@ def log_factor(weights: Mapping[str, Tensor], graph: _Tensors) -> Tensor:
 class _Loss:
     """See ``fitted``."""
 
-    def __init__(self, example: Example, target: np.ndarray) -> None:
+    def __init__(self, example: Example) -> None:
         self.graph = tensors_of(example.graph)
         counts = example.graph.num_work_orders
         self._est_us = torch.from_numpy(example.graph.est_us * counts).float()
         work_us = torch.from_numpy(example.true_us * counts).float()
         self._plans_us = self._by_plan(work_us)
         self._shares = work_us / self._plans_us[self.graph.plan_of] + LEAST_SHARE
-        self._target = torch.from_numpy(target).float()
+        self._target = torch.from_numpy(example.log_factor).float()
 
     def __call__(self, factor: Tensor) -> Tensor:
         """The loss of predictions.
