@@ -22,7 +22,7 @@ from lsched.suite.policies import policies_for_all, policies_of
 from lsched.suite.rules import coarse, is_compiled, is_on_estimates, neighbours, reserves
 from lsched.suite.run import BEST, FAIR, FIFO, ON_ESTIMATES, ORACLE, oracle_of, roles_of
 from lsched.suite.search import STEPS, Effort, Scorer, search
-from lsched.suite.tables import case_table, overview, rules_table
+from lsched.suite.tables import against_rules, case_table, overview, ratio_of, rules_table
 from lsched.suite.tuned import TunedFile, read_tuned, tuned_from
 from lsched.suite.workloads import workload
 from lsched.tables import number, ratio_text
@@ -333,16 +333,17 @@ def test_tables_say_what_a_comparison_says(
     assert first[4].startswith(f"{math.exp(sum(to_best) / 2):.2f} [")
     header, _, row = table_rows(overview([document]))
     cells = dict(zip(header, row, strict=True))
-    assert cells["mine ÷ fair"] == first[3]
+    assert cells["mine"] == first[3]
+    assert cells["limit"] == number(case.lower_bound_s / case.outcomes["fair"].mean_latency_s)
+    header, _, row = table_rows(against_rules([document]))
+    cells = dict(zip(header, row, strict=True))
     assert cells["mine ÷ best rule"] == first[4]
     of_p95 = [
         math.log(mine.summary["p95_latency_s"] / best.summary["p95_latency_s"])
         for mine, best in zip(outcome.runs, case.outcomes[tuned.best].runs, strict=True)
     ]
-    assert cells["mine p95 ÷ p95"].startswith(f"{math.exp(sum(of_p95) / 2):.2f} [")
-    assert cells["limit ÷ fair"] == number(
-        case.lower_bound_s / case.outcomes["fair"].mean_latency_s
-    )
+    assert cells["mine p95 ÷ its p95"].startswith(f"{math.exp(sum(of_p95) / 2):.2f} [")
+    assert cells[f"mine ÷ {ON_ESTIMATES}"] == ratio_of(document, "mine", ON_ESTIMATES)
 
 
 def table_rows(text: str) -> list[list[str]]:
@@ -376,7 +377,7 @@ def test_tables_in_documents(tiny: SuiteCase, tuned: Tuned, tmp_path: Path) -> N
     document = run_case(tiny, tuned, {}, tmp_path).document
     end = "<!-- suite end -->"
     text = f"a\n<!-- suite: overview -->\nold\n{end}\nb\n<!-- suite: cases diff* -->\n{end}\nc\n"
-    rules = f"<!-- suite: rules -->\n{end}\n"
+    rules = f"<!-- suite: rules -->\n{end}\n<!-- suite: against -->\n{end}\n"
     found = {tiny.name: tuned}
     made = with_tables(text + rules, [document], found, "x.md")
     assert "old" not in made
@@ -384,11 +385,12 @@ def test_tables_in_documents(tiny: SuiteCase, tuned: Tuned, tmp_path: Path) -> N
     assert case_table(document) in made
     assert [line for line in made.splitlines() if line in ("a", "b", "c")] == ["a", "b", "c"]
     assert rules_table(found) in made
+    assert against_rules([document]) in made
     assert with_tables(made, [document], found, "x.md") == made
     for wrong, message in (
         ("no marker", "expected tables between"),
         (text.replace("suite end", "suite ende"), "expected tables between"),
-        (text.replace("overview", "all"), "none of overview, cases and rules"),
+        (text.replace("overview", "all"), "none of overview, against, cases, rules"),
         (text.replace("diff*", "tpch*"), "matches no case"),
     ):
         with pytest.raises(OptionError, match=message):
@@ -418,7 +420,7 @@ def test_the_command(
     assert f"{name}: 6 schedulers run" in capsys.readouterr().out
     assert Path("doc.md").read_text().count(f"`{name}`") == 1
     assert f"## {name}" in Path("out/cases.md").read_text()
-    assert Path("out/overview.md").read_text() in Path("doc.md").read_text()
+    assert Path("doc.md").read_text().splitlines()[2] in Path("out/overview.md").read_text()
     assert Path("out/overview.png").stat().st_size > 10_000
     assert main([*words, "--schedulers", "sjf"]) == 0
     assert f"{name}: unchanged" in capsys.readouterr().out

@@ -32,7 +32,7 @@ from lsched.suite import CASES, Policies, read_policies, read_tuned, run_case
 from lsched.suite.included import with_tables
 from lsched.suite.policies import policies_for_all
 from lsched.suite.run import Document, read_documents, roles_of
-from lsched.suite.tables import case_table, overview
+from lsched.suite.tables import against_rules, case_table, overview
 from lsched.suite.tuned import TUNED, Tuned, tuned_of
 from lsched.tables import counted
 from traces.output import atomic_file
@@ -122,7 +122,7 @@ def _write_tables(
     from lsched.plots.suite import suite_ratios
 
     tables = "\n".join(f"## {each['case']}\n\n{case_table(each)}\n" for each in documents)
-    _write(options.out / "overview.md", f"{overview(documents)}\n")
+    _write(options.out / "overview.md", f"{overview(documents)}\n\n{against_rules(documents)}\n")
     _write(options.out / "cases.md", tables)
     save(suite_ratios(documents), options.out / "overview.png")
     for path in options.update:

@@ -1,7 +1,8 @@
 """Tables in documents, between markers that say which: they are replaced when results change.
 
-``<!-- suite: overview tpch-* -->`` begins a table of all cases that match, ``<!-- suite: cases
-tpch-* -->`` the tables of each, ``<!-- suite: rules tpch-* -->`` one of what tuning found;
+``<!-- suite: overview tpch-* -->`` begins a table of all cases that match, ÷ fair share, ``<!--
+suite: against tpch-* -->`` one of policies against the best rules, ``<!-- suite: cases tpch-* -->``
+the tables of each, ``<!-- suite: rules tpch-* -->`` one of what tuning found;
 ``<!-- suite end -->`` ends each. Without a pattern all cases that have been run are meant.
 """
 
@@ -13,7 +14,7 @@ from fnmatch import fnmatchcase
 
 from lsched.errors import OptionError
 from lsched.suite.run import Document
-from lsched.suite.tables import case_table, overview, rules_table
+from lsched.suite.tables import against_rules, case_table, overview, rules_table
 from lsched.suite.tuned import Tuned
 
 BLOCK = re.compile(r"(<!-- suite: ([^\n]*?) -->\n)(.*?)(<!-- suite end -->)", re.DOTALL)
@@ -54,12 +55,15 @@ def _tables(what: str, documents: Sequence[Document], tuned: Mapping[str, Tuned]
         for document in documents
         if any(fnmatchcase(document["case"], pattern) for pattern in patterns or ["*"])
     ]
-    if kind not in ("overview", "cases", "rules"):
-        raise OptionError(f"{name}: '{BEGIN} {what} -->' says none of overview, cases and rules")
+    kinds = ("overview", "against", "cases", "rules")
+    if kind not in kinds:
+        raise OptionError(f"{name}: '{BEGIN} {what} -->' says none of {', '.join(kinds)}")
     if not chosen:
         raise OptionError(f"{name}: '{BEGIN} {what} -->' matches no case that has been run")
     if kind == "overview":
         return overview(chosen)
+    if kind == "against":
+        return against_rules(chosen)
     if kind == "rules":
         names = [document["case"] for document in chosen]
         return rules_table({name: tuned[name] for name in names if name in tuned})
