@@ -15,9 +15,9 @@ from sim.registry import split_text
 from traces.split import SEEDS
 
 WORDS = (
-    ("operators", "shortest"),
     ("size", "observed"),
     ("spare", "idle"),
+    ("operators", "plan"),
     ("pipeline", "best"),
     ("pipeline", "never"),
 )
@@ -28,7 +28,10 @@ ACCEPT = {
     "pipeline": ("fair", "srpt", "hesrpt", "priced"),
 }
 """Words that the best rule is tried with, and which rules know them."""
-NUM_SEEDS = 6
+OTHERS = "spare=share+operators=shortest"
+"""What is mostly best, in rules with shares or limits."""
+NUM_SEEDS, NUM_FIRST, NUM_KEPT = 6, 2, 8
+"""Seeds that decide; those that all candidates run, and how many of the best go on."""
 FIRST_SEED = 4000
 """From here on; training draws from all of its seeds."""
 
@@ -40,22 +43,16 @@ def candidates(has_memory: bool) -> list[str]:
         has_memory: whether memory is limited, so that admission can matter.
     """
     texts = ["fair", "fair:spare=idle"]
-    texts += [
-        f"srpt:size={size}+share={share}"
-        for size in ("estimate", "history")
-        for share in ("0.1", "1", "2", "3", "5")
-    ]
-    texts += [
-        f"hesrpt:size={size}+p={p}"
-        for size in ("estimate", "history")
-        for p in ("0.3", "0.6", "0.8")
-    ]
-    texts += [
-        f"priced:size={size}+weight={weight}+slowdown={slowdown}"
-        for size in ("estimate", "history")
-        for weight in ("0.4", "0.84", "2")
-        for slowdown in ("0", "0.005", "0.0165")
-    ]
+    limits = [f"share={share}" for share in (1, 2.4, 5)]
+    limits += [f"cap={cap}" for cap in (0.02, 0.1, 0.25, 0.5)]
+    for size in ("estimate", "history"):
+        texts += [f"srpt:size={size}+{limit}+{OTHERS}" for limit in limits]
+        texts += [f"hesrpt:p={p}+size={size}+{OTHERS}" for p in (0.3, 0.5, 0.8)]
+        texts += [
+            f"priced:size={size}+weight={weight}+slowdown={slowdown}"
+            for weight in (0.4, 0.84, 2)
+            for slowdown in (0, 0.005, 0.0165)
+        ]
     if has_memory:
         texts += [f"{text}+memory=gate" for text in texts if ":" in text]
     return texts
@@ -68,24 +65,27 @@ def best_rule(
 
     ``history``: what runs begin with.
 
-    Costs are geometric means over seeds and cases. The best of ``candidates`` is then changed in
-    one word after another, as long as that helps.
+    Costs are geometric means over seeds and cases. All ``candidates`` run two seeds, the best of
+    them all seeds; the best of those is then changed in one word after another, as long as that
+    helps.
     """
     has_memory = any(case.cluster.memory_bytes is not None for case in cases)
     seeds = [seed for seed in SEEDS["training"] if seed >= FIRST_SEED][:NUM_SEEDS]
     runs = [[case.run_of(seed) for seed in seeds] for case in cases]
 
-    def log_cost(text: str) -> float:
+    def log_cost(text: str, count: int = NUM_SEEDS) -> float:
         costs = [
             cost_of(result, objective)
             for case, own in zip(cases, runs, strict=True)
             for result in simulate_many(
-                own, text, cluster=case.cluster, seeds=seeds, history=history
+                own[:count], text, cluster=case.cluster, seeds=seeds[:count], history=history
             )
         ]
         return float(np.mean(np.log(costs)))
 
-    logs = {text: log_cost(text) for text in candidates(has_memory)}
+    first = {text: log_cost(text, NUM_FIRST) for text in candidates(has_memory)}
+    kept = sorted(first, key=first.__getitem__)[:NUM_KEPT]
+    logs = {text: log_cost(text) for text in ("fair", *kept)}
     best = min(logs, key=logs.__getitem__)
     for key, word in WORDS:
         rule, given = split_text(best)
