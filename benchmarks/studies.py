@@ -259,8 +259,36 @@ def costs() -> None:
     table("costs", header, rows)
 
 
+SEEDED = "tpcds-*-inmemory-scarce"
+
+
+def seeds() -> None:
+    """Whether training gets there from any seed, and how soon."""
+    cases = find_cases([SEEDED], CASES)
+    options = ["--cases", SEEDED, "--cases-per-pair", "1", "--generations", "16"]
+    options += ["--direct-generations", "30", "--validate-every", "2"]
+    policies = {
+        f"seed {seed}": train(OUT / "seeds" / str(seed), *options, "--seed", str(seed))
+        for seed in range(3)
+    }
+    documents = [compared("seeds", case, policies, read_tuned()[case.name]) for case in cases]
+    rows = [
+        [
+            label,
+            f"{max(each.elapsed_s for each in read_validations(directory)) / 60:.1f}",
+            *(ratio_of(document, label, BEST) for document in documents),
+        ]
+        for label, directory in policies.items()
+    ]
+    header = ["÷ best rule", "minutes of training", *(f"`{case.name}`" for case in cases)]
+    table("seeds", header, rows)
+    plot = ["--out", "docs/images/learning.png"]
+    if command_line(["curves", *map(str, policies.values()), *plot]) != 0:
+        raise SystemExit("the curves could not be drawn")
+
+
 STUDIES: Mapping[str, Callable[[], None]] = {
-    study.__name__: study for study in (parts, costs, estimates, transfer, patterns)
+    study.__name__: study for study in (seeds, parts, costs, estimates, transfer, patterns)
 }
 
 

@@ -19,8 +19,10 @@ def learning_curves(trainings: Mapping[str, Sequence[Validation]]) -> Figure:
     figure, axes = new_figure()
     axes.axhline(1.0, **LIMIT)
     for index, (label, validations) in enumerate(trainings.items()):
-        minutes = [0.0, *(each.elapsed_s / 60.0 for each in validations)]
-        ratios = [1.0, *(each.ratio for each in validations)]
+        minutes = [each.elapsed_s / 60.0 for each in validations]
+        ratios = [each.ratio for each in validations]
+        if validations[0].generation > 0:  # it begins as the rule
+            minutes, ratios = [0.0, *minutes], [1.0, *ratios]
         style = line_style(index) | {"marker": marker(index), "markersize": 4}
         axes.plot(minutes, ratios, label=label, **style)
     axes.set_xlabel("minutes of training")
