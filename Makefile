@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test test-spark check format bench identity long figures results policies studies suite tuned validation outages engines clean
+.PHONY: demo test test-spark check format bench identity long figures results policies studies tuned validation outages engines clean
 
 demo: $(VENV)/installed  ## compare schedulers on the shipped trace
-	$(BIN)/lsched compare tpch --schedulers fifo,fair,stride,weighted-fair:alpha=-1,srpt:size=history+share=2,oracle-srpt \
+	$(BIN)/lsched compare tpch --schedulers fifo,fair,stride,weighted-fair:alpha=-1,srpt:size=history+share=2,lsched,oracle-srpt \
 		--load 0.8 --scale 10 --seeds 5 --cluster inmemory-32 --out out/demo
 
 test: $(VENV)/installed-dev  ## run all tests
@@ -54,9 +54,6 @@ figures: $(VENV)/installed  ## the figures of docs/traces.md
 results: $(VENV)/installed  ## the tables of docs/results.md, docs/cases.md and README; an hour
 	$(BIN)/lsched suite run --policies lsched/policies/suite.toml --out out/suite --update docs/results.md docs/cases.md README.md
 	cp out/suite/overview.png docs/images/suite.png
-
-suite: $(VENV)/installed  ## the best rules on every case of docs/suite.md
-	$(BIN)/lsched suite run --out out/suite
 
 tuned: $(VENV)/installed  ## find the best rules for every case again; takes hours
 	$(BIN)/lsched suite tune --out out/tuned
