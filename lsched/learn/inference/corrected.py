@@ -46,6 +46,8 @@ WAITS = 0.8
 """An operator waits if its correction is larger: no farther than training's noise can reach."""
 OWN_DEGREE = 0.8
 """How much the rule's own degree is preferred."""
+PLAN_STEP = 0.5
+"""Where operators run in the plan's order: how much more urgent one is than the next, a logarithm."""
 _fair_limit, _part_of = compiled(common.fair_limit), compiled(common.part_of)
 
 
@@ -127,6 +129,8 @@ def root_order(
         if policy.rule[IS_SHORTEST_FIRST]:
             left = view.operators_num_work_orders[row] - view.operators_num_done[row]
             urgency /= max(left * state.work_order_us[column], 1e-9)
+        elif policy.rule[ORDER] != BY_PRICE:
+            urgency *= math.exp(-PLAN_STEP * count)
         if policy.rule[ORDER] == BY_PRICE:
             urgency *= max(state.path_us[column], 1.0)
             if view.operators_num_executors[row] > 0:  # those without executors come first
