@@ -47,7 +47,7 @@ WAITS = 0.8
 OWN_DEGREE = 0.8
 """How much the rule's own degree is preferred."""
 PLAN_STEP = 0.5
-"""Where operators run in the plan's order: how much more urgent one is than the next, a logarithm."""
+"""Where operators run in the plan's order: the logarithm of one's urgency ÷ that of the next."""
 _fair_limit, _part_of = compiled(common.fair_limit), compiled(common.part_of)
 
 
