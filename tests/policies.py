@@ -21,9 +21,10 @@ CONFIGS = {
     "fifo": PolicyConfig(rule="fifo:memory=gate+pipeline=never"),
     "holds": PolicyConfig(rule="priced:hold_moves=50+slowdown=0.3", encoder="gcn"),
     "shares": PolicyConfig(rule="hesrpt:size=history+p=0.7+operators=shortest"),
-    "costs": PolicyConfig(rule="srpt:size=history+operators=shortest", costs=4),
     "gated": PolicyConfig(rule="priced:size=observed+memory=gate"),
 }
+WITH_COSTS = PolicyConfig(rule="srpt:size=history+operators=shortest", costs=4)
+"""It has what ``network.Network`` has not: what it brings to its runs."""
 TRAINING = Training(
     trace="tpch",
     cluster="inmemory-32",

@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("safetensors")
 
 from fuzzing import mutated
-from policies import CONFIGS, TRAINING, random_weights, saved
+from policies import CONFIGS, TRAINING, WITH_COSTS, random_weights, saved
 from safetensors.numpy import save as as_safetensors
 
 from lsched import CheckpointError
@@ -49,13 +49,12 @@ def test_what_is_saved_is_loaded(name: str, tmp_path: Path) -> None:
     assert names_in(tmp_path) == ["mine.json", "mine.safetensors"]
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_shapes_are_those_of_the_network(name: str) -> None:
+@pytest.mark.parametrize("config", [*CONFIGS.values(), WITH_COSTS])
+def test_shapes_are_those_of_the_network(config: PolicyConfig) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("torch_geometric")
     from lsched.learn.network import Network, set_weights, weights_of
 
-    config = CONFIGS[name]
     network = Network(config)
     own = weights_of(network)
     shapes = {key: array.shape for key, array in own.items()}

@@ -14,7 +14,7 @@ pytest.importorskip("safetensors")
 pytest.importorskip("numba")
 
 import test_schedulers as conformance
-from policies import CONFIGS, saved
+from policies import CONFIGS, WITH_COSTS, saved
 from test_schedulers import random_trace
 
 import sim
@@ -27,6 +27,7 @@ from sim import SchedulerError, UnknownScheduler, make_scheduler, scheduler_name
 from sim.registry import GROUP
 
 NAMES = {"decima", "learned", "lsched", "lsched-gcn"}
+ALL = CONFIGS | {"costs": WITH_COSTS}
 CLUSTER = "spark-50:executors_per_node=6"
 
 
@@ -64,7 +65,7 @@ def test_a_policy_is_made_by_its_path(path: Path) -> None:
 @pytest.mark.parametrize("cluster", ["inmemory-32", "spark-50", "scarce-memory", "two-nodes"])
 @pytest.mark.parametrize("name", ["tree", "decima", "few-heads", "costs"])
 def test_conformance(name: str, cluster: str, tmp_path: Path) -> None:
-    saved(tmp_path / name, CONFIGS[name])
+    saved(tmp_path / name, ALL[name])
     text = f"learned:path={tmp_path / name}"
     conformance.test_completes_every_query_and_is_deterministic(text, cluster)
     conformance.test_sees_no_time_before_it_is_observed(text, cluster)
@@ -73,13 +74,13 @@ def test_conformance(name: str, cluster: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["tree", "costs"])
 def test_without_corrections_the_rule_decides(name: str, tmp_path: Path) -> None:
     """With the policy's experience, if it has one."""
-    saved(tmp_path / "mine", CONFIGS[name])
+    saved(tmp_path / "mine", ALL[name])
     trace, cluster = random_trace(1), sim.preset("spark-50")
     policy = make_scheduler(f"learned:path={tmp_path / 'mine'}+corrections=off")
     experience = getattr(policy, "experience", None)
     known = experience(trace, cluster) if experience else True
     off = sim.simulate(trace, policy, cluster=cluster, seed=2)
-    rule = sim.simulate(trace, CONFIGS[name].rule, cluster=cluster, seed=2, history=known)
+    rule = sim.simulate(trace, ALL[name].rule, cluster=cluster, seed=2, history=known)
     on = sim.simulate(trace, f"learned:path={tmp_path / 'mine'}", cluster=cluster, seed=2)
     assert (experience is not None) == (name == "costs")
     assert off.queries == rule.queries != on.queries
