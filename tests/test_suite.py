@@ -344,6 +344,8 @@ def test_tables_say_what_a_comparison_says(
     ]
     assert cells["mine p95 ÷ its p95"].startswith(f"{math.exp(sum(of_p95) / 2):.2f} [")
     assert cells[f"mine ÷ {ON_ESTIMATES}"] == ratio_of(document, "mine", ON_ESTIMATES)
+    *_, mean = table_rows(against_rules([document, document]))
+    assert mean[:2] == ["geometric mean", first[4].split(" ")[0]]
 
 
 def table_rows(text: str) -> list[list[str]]:

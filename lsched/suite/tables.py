@@ -40,7 +40,8 @@ def overview(documents: Sequence[Document]) -> str:
 def against_rules(documents: Sequence[Document]) -> str:
     """Policies ÷ the best of all rules, and ÷ the best that has only estimates.
 
-    Mean latencies, and of the former the 95th percentiles, too; a line for each case.
+    Mean latencies, and of the former the 95th percentiles, too; a line for each case, and the
+    geometric mean of all where there are several.
     """
     columns: dict[str, tuple[str, str, str]] = {}
     for label in _labels_of_all(documents):
@@ -51,7 +52,16 @@ def against_rules(documents: Sequence[Document]) -> str:
         [f"`{each['case']}`", *(ratio_of(each, *column) for column in columns.values())]
         for each in documents
     ]
+    if len(documents) > 1:
+        means = [_mean_of(documents, *column) for column in columns.values()]
+        rows.append(["geometric mean", *means])
     return markdown_table(["case", *columns], rows)
+
+
+def _mean_of(documents: Sequence[Document], role: str, to: str, figure: str) -> str:
+    found = [paired(each, role, to, figure) for each in documents]
+    logs = [math.log(ratio.value) for ratio in found if ratio is not None]
+    return f"{math.exp(math.fsum(logs) / len(logs)):.2f}" if logs else "–"
 
 
 def case_table(document: Document) -> str:
