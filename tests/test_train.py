@@ -25,8 +25,9 @@ from lsched.learn.config import PolicyConfig
 from lsched.learn.directory import Description, read_validations, write_state
 from lsched.learn.evaluate import Evaluator, Outcome, Setting
 from lsched.learn.evolution import EvolutionConfig
+from lsched.learn.scaling import moments_of, standardised
 from lsched.learn.shapes import named
-from lsched.learn.training import TrainingConfig, TrainingState, begun, train
+from lsched.learn.training import TrainingConfig, TrainingState, begun, first_weights, train
 from lsched.learn.workload import Case, cost_of, mean_ratio
 from lsched.plots.learning import learning_curves
 
@@ -51,18 +52,20 @@ OPTIONS = [
 
 
 def trained(
-    state: TrainingState, generations: int, workers: int = 1, direct_generations: int = 0
+    state: TrainingState, generations: int, workers: int = 1, **changes: object
 ) -> TrainingState:
     setting = Setting((CASE,), POLICY, "mean")
     with Evaluator(setting, workers) as evaluator:
-        config = replace(CONFIG, generations=generations, direct_generations=direct_generations)
+        config = replace(CONFIG, generations=generations, **changes)  # type: ignore[arg-type]
         return [state, *train(evaluator, config, state)][-1]
 
 
 def test_it_gets_better_than_fifo() -> None:
-    state = trained(begun(POLICY, 0), 6)
+    weights = standardised(first_weights(POLICY, 0), moments_of([CASE], POLICY))
+    evolution = EvolutionConfig(pairs=8, sigma=0.1, step=2.0)
+    state = trained(begun(POLICY, 0, weights), 8, evolution=evolution)
     assert state.best_ratio < 0.98
-    assert [each.generation for each in state.validations] == [2, 4, 6]
+    assert [each.generation for each in state.validations] == [2, 4, 6, 8]
 
 
 def test_going_on_ends_with_the_same_weights() -> None:
