@@ -40,7 +40,8 @@ def moments_of(
     seen: dict[str, list[np.ndarray]] = {group: [] for group in TABLES}
     seed = SEEDS["training"][0]
     for case in cases:
-        batch, event = _simulations(case, seed, history), 0
+        run, event = case.run_of(seed), 0
+        batch = Simulations(run, case.cluster, [seed], history=history)
         while event < MOST_EVENTS and (view := batch.next_events()) is not None:
             if event % EVERY == 0:
                 observation = observe(view, policy.observed)
@@ -53,10 +54,6 @@ def moments_of(
         group: (rows.mean(axis=0), np.maximum(rows.std(axis=0), LEAST_SD))
         for group, rows in found.items()
     }
-
-
-def _simulations(case: Case, seed: int, history: StartHistory) -> Simulations:
-    return Simulations(case.run_of(seed), case.cluster, [seed], history=history)
 
 
 def standardised(weights: np.ndarray, moments: Moments) -> np.ndarray:
