@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -24,7 +25,7 @@ from lsched.learn.evolution import (
 )
 from lsched.learn.inference.maps import LAST_OF_HEADS
 from lsched.learn.shapes import NUM_SCALES, linear_maps
-from lsched.learn.workload import mean_ratio
+from lsched.learn.workload import Case, mean_ratio
 from traces.split import SEEDS
 
 DIRECT = ("direct.operator", "direct.query")
@@ -47,7 +48,7 @@ class TrainingConfig:
         evolution: of a generation.
         seeds: runs of each policy and case in a generation; both policies of a pair have the same,
             other pairs have others.
-        cases: so many are drawn for each pair; 0: all.
+        cases: so many are drawn for each pair, see ``shares_of``; 0: all.
         is_encoder_frozen: whether only the heads are trained.
         direct_generations: in so many generations, at first, only what leads straight from features
             to decisions is trained: a fifth of the weights, whose worth shows in fewer runs, and
@@ -81,7 +82,7 @@ class Validation:
 
     Attributes:
         generation: after so many.
-        ratio: cost ÷ that of the rule, geometric mean over seeds and cases.
+        ratio: cost ÷ that of the rule, geometric mean over seeds, and cases by ``shares_of``.
         ratios: by case.
         elapsed_s: of training, so far.
         num_decisions: scheduling events so far.
@@ -129,6 +130,19 @@ class TrainingState:
     def _ratios(self) -> list[float]:
         """Of the first weights, then of all validations."""
         return [self.first_ratio, *(each.ratio for each in self.validations)]
+
+
+def shares_of(cases: Sequence[Case]) -> np.ndarray:
+    """What each case counts for: all workloads alike, and of a workload, all cases.
+
+    A workload that asks for something else than the others must not be one case of fifty.
+
+    Shapes:
+        returns (cases,), sum 1
+    """
+    names = [case.trace.name for case in cases]
+    counts = Counter(names)
+    return np.array([1.0 / (len(counts) * counts[name]) for name in names])
 
 
 def first_weights(config: PolicyConfig, seed: int) -> np.ndarray:
@@ -236,7 +250,8 @@ def _next(evaluator: Evaluator, config: TrainingConfig, state: TrainingState) ->
     num_cases = len(evaluator.setting.cases)
     num_drawn = min(config.cases or num_cases, num_cases)
     # Runs of a case are faster side by side than each alone.
-    drawn = generator.choice(num_cases, min(max(CASES_AT_ONCE, num_drawn), num_cases), False)
+    at_once = min(max(CASES_AT_ONCE, num_drawn), num_cases)
+    drawn = generator.choice(num_cases, at_once, False, shares_of(evaluator.setting.cases))
     cases = np.array([generator.choice(drawn, num_drawn, replace=False) for _ in range(pairs)])
     outcome = evaluator.of_policies(
         weights, np.concatenate([chosen, chosen]), np.concatenate([cases, cases]), share
@@ -256,7 +271,7 @@ def _validated(
     weights = state.evolution.average.astype(np.float32)
     costs = evaluator.of_one(weights, seeds)
     ratios = tuple(map(mean_ratio, costs.tolist(), usual.tolist()))
-    ratio = float(np.exp(np.mean(np.log(ratios))))
+    ratio = float(np.exp(shares_of(evaluator.setting.cases) @ np.log(ratios)))
     validation = Validation(
         state.evolution.generation, ratio, ratios, state.elapsed_s, state.num_decisions
     )
