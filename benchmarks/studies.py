@@ -259,16 +259,16 @@ def costs() -> None:
     table("costs", header, rows)
 
 
-SEEDED = "tpcds-*-inmemory-scarce"
+SEEDED = "fleet-day-inmemory-*"
 
 
 def seeds() -> None:
     """Whether training gets there from any seed, and how soon."""
     cases = find_cases([SEEDED], CASES)
-    options = ["--cases", SEEDED, "--cases-per-pair", "1", "--generations", "16"]
-    options += ["--direct-generations", "30", "--validate-every", "2"]
+    options = ["--cases", SEEDED, "--cases-per-pair", "1", "--direct-generations", "40"]
+    options += ["--generations", "60"]
     policies = {
-        f"seed {seed}": train(OUT / "seeds" / str(seed), *options, "--seed", str(seed))
+        f"seed {seed}": train(OUT / "seeds" / f"seed-{seed}", *options, "--seed", str(seed))
         for seed in range(3)
     }
     documents = [compared("seeds", case, policies, read_tuned()[case.name]) for case in cases]

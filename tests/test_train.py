@@ -27,7 +27,14 @@ from lsched.learn.evaluate import Evaluator, Outcome, Setting
 from lsched.learn.evolution import EvolutionConfig
 from lsched.learn.scaling import moments_of, standardised
 from lsched.learn.shapes import named
-from lsched.learn.training import TrainingConfig, TrainingState, begun, first_weights, train
+from lsched.learn.training import (
+    TrainingConfig,
+    TrainingState,
+    begun,
+    first_weights,
+    shares_of,
+    train,
+)
 from lsched.learn.workload import Case, cost_of, mean_ratio
 from lsched.plots.learning import learning_curves
 
@@ -305,3 +312,11 @@ def test_learning_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     capsys.readouterr()
     assert main(["curves", str(tmp_path), "--out", str(image)]) == 2
     assert "no training" in capsys.readouterr().err
+
+
+def test_all_workloads_count_alike() -> None:
+    """A workload of one case is not drowned by one of three."""
+    many, one = (traces.load(name) for name in ("tpch", "ssb"))
+    cluster, arrivals = CASE.cluster, Arrivals()
+    cases = [Case(trace, cluster, arrivals) for trace in (many, one, many, many)]
+    np.testing.assert_allclose(shares_of(cases), [1 / 6, 1 / 2, 1 / 6, 1 / 6])
