@@ -218,7 +218,7 @@ def patterns() -> None:
     table("patterns", ["queries", "policy ÷ fair", "best rule ÷ fair", "policy ÷ best rule"], rows)
 
 
-COSTS = ("tpch-0.7-inmemory-scarce", "tpcds-0.7-inmemory-ample", "tpcds-0.7-inmemory-scarce")
+COSTS = ("tpch-0.7-inmemory-scarce", "tpcds-0.7-inmemory-ample", "tpcds-0.9-inmemory-ample")
 
 
 def costs() -> None:
@@ -259,14 +259,14 @@ def costs() -> None:
     table("costs", header, rows)
 
 
-SEEDED = "fleet-day-inmemory-*"
+SEEDED = "tpcds-*-inmemory-scarce"
 
 
 def seeds() -> None:
     """Whether training gets there from any seed, and how soon."""
     cases = find_cases([SEEDED], CASES)
-    options = ["--cases", SEEDED, "--cases-per-pair", "1", "--direct-generations", "40"]
-    options += ["--generations", "60"]
+    options = ["--cases", SEEDED, "--cases-per-pair", "1", "--direct-generations", "30"]
+    options += ["--generations", "16", "--validate-every", "2"]
     policies = {
         f"seed {seed}": train(OUT / "seeds" / f"seed-{seed}", *options, "--seed", str(seed))
         for seed in range(3)

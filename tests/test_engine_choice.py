@@ -129,6 +129,6 @@ def test_the_compiled_engine_is_kept_on_disk_and_compiling_is_announced() -> Non
         "with showing_progress():\n"
         "    numba.njit(lambda x: x + 1)(2)\n"
         "with showing_progress():\n"
-        "    pass\n"
+        "    numba.njit(lambda x: x + 2)(2)\n"
     )
     assert announced.stderr.count("compiling the fast engine") == 1

@@ -14,6 +14,9 @@ from sim.fast_engine.compile import num_compiled_functions
 
 ENGINE = "the fast engine"
 
+_announced: set[str] = set()
+"""What has been said in this process: an engine has several parts that compile."""
+
 
 class _Line(event.Listener):
     """Counts functions that are compiled, on standard error."""
@@ -25,8 +28,9 @@ class _Line(event.Listener):
 
     def on_start(self, event: Any) -> None:
         """A function is about to be compiled."""
-        if self._num_begun == 0 and not sys.stderr.isatty():
+        if not (sys.stderr.isatty() or self._message in _announced):
             print(f"{self._message} (about a minute)", file=sys.stderr, flush=True)
+            _announced.add(self._message)
         self._num_begun += 1
         if sys.stderr.isatty():
             total = num_compiled_functions()

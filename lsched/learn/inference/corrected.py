@@ -129,12 +129,12 @@ def root_order(
         if policy.rule[IS_SHORTEST_FIRST]:
             left = view.operators_num_work_orders[row] - view.operators_num_done[row]
             urgency /= max(left * state.work_order_us[column], 1e-9)
-        elif policy.rule[ORDER] != BY_PRICE:
-            urgency *= math.exp(-PLAN_STEP * count)
         if policy.rule[ORDER] == BY_PRICE:
             urgency *= max(state.path_us[column], 1.0)
             if view.operators_num_executors[row] > 0:  # those without executors come first
                 urgency *= 1e-30
+        elif not policy.rule[IS_SHORTEST_FIRST]:
+            urgency *= math.exp(-PLAN_STEP * count)
         columns[count], keys[count] = column, -urgency
         count += 1
     return columns[:count][np.argsort(keys[:count], kind="mergesort")]
