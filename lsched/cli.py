@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import lsched
-from lsched.errors import CheckpointError, IncompleteError, OptionError, WorkerError
+from lsched.errors import CheckError, CheckpointError, IncompleteError, OptionError, WorkerError
 from lsched.runner import RUN_ERRORS
 from traces.errors import did_you_mean
 
@@ -31,6 +31,7 @@ COMMANDS = {
     "import": "make a trace of another system's log or data set",
     "describe": "say what is in a trace",
     "validate": "check the simulator against what is known from elsewhere",
+    "check": "check a scheduler of your own, and say in words what is wrong",
     "schedulers": "list every scheduler with its parameters",
 }
 """Subcommands, each a module of ``lsched.commands`` with ``Options`` and ``run``."""
@@ -70,7 +71,8 @@ USER_ERRORS = (
     OSError,
     MemoryError,
 )
-EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_PIPE, EXIT_SIGNAL = 2, 3, 130, 141, 128
+EXIT_FAILED, EXIT_USAGE, EXIT_INCOMPLETE = 1, 2, 3
+EXIT_INTERRUPTED, EXIT_PIPE, EXIT_SIGNAL = 130, 141, 128
 
 
 class Terminated(KeyboardInterrupt):
@@ -84,9 +86,10 @@ class Terminated(KeyboardInterrupt):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code.
 
-    0: done; 2: a mistake in what was given, told in one line on standard error; 3: done and
-    written as far as possible, but a worker process died and its run is missing; 130: interrupted;
-    141: nobody reads the output; 143 (129): ended by SIGTERM (SIGHUP).
+    0: done; 1: done, but a scheduler failed its checks; 2: a mistake in what was given, told in
+    one line on standard error; 3: done and written as far as possible, but a worker process died
+    and its run is missing; 130: interrupted; 141: nobody reads the output; 143 (129): ended by
+    SIGTERM (SIGHUP).
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     _prepare_streams()
@@ -101,6 +104,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _abandon_output()
         return EXIT_PIPE
+    except CheckError as error:
+        return _fail(f"{PROGRAM}: {error}", EXIT_FAILED)
     except IncompleteError as error:
         return _fail(f"{PROGRAM}: {_one_line(error)}", EXIT_INCOMPLETE)
     except USER_ERRORS as error:

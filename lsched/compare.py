@@ -15,7 +15,7 @@ from lsched.errors import OptionError, WorkerError
 from lsched.runner import Job, Lost, Progress, Run, Setting, bounds_of, run_all
 from lsched.specs import check_engine, check_schedulers, check_seeds, parse_cluster
 from lsched.statistics import Ratio, paired_ratio
-from sim import PRESETS, Cluster, LowerBounds, make_scheduler
+from sim import PRESETS, Cluster, LowerBounds, Scheduler, make_scheduler
 from sim.bounds import METHODS, Method
 from sim.engines import EngineName
 from sim.totals import percentile_figures
@@ -180,7 +180,7 @@ class Comparison:
 
 def compare(
     traces: str | Path | Trace | Sequence[str | Path | Trace],
-    schedulers: str | Sequence[str],
+    schedulers: str | type[Scheduler] | Sequence[str | type[Scheduler]],
     *,
     cluster: str | Cluster = "inmemory-32",
     arrivals: Arrivals | Sequence[Arrivals] = Arrivals(),  # noqa: B008  # immutable
@@ -204,7 +204,8 @@ def compare(
 
     Args:
         traces: shipped names, paths or traces.
-        schedulers: names with parameters, or ``path/to/file.py:ClassName``.
+        schedulers: names with parameters, ``path/to/file.py:ClassName``, or classes, which worker
+            processes know only if they are in a module.
         cluster: a preset, with changes as in ``parse_cluster``, or a cluster.
         arrivals: how queries arrive; several kinds are several cases.
         seeds: a count (from 0) or the seeds.
@@ -221,7 +222,7 @@ def compare(
         InvalidSchedule, Stalled, SchedulerError: a run failed; see ``run_all``.
         WorkerError: every run is lost, or no worker process could begin.
     """
-    names = check_schedulers([schedulers] if isinstance(schedulers, str) else schedulers)
+    names = check_schedulers([schedulers] if isinstance(schedulers, str | type) else schedulers)
     seed_list = check_seeds(seeds)
     reference = choose_reference(reference, names)
     resolved = parse_cluster(cluster) if isinstance(cluster, str) else cluster

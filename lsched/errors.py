@@ -17,6 +17,10 @@ class WorkerError(RuntimeError):
     """Worker processes ended without any answer, for instance because memory ran out."""
 
 
+class CheckError(RuntimeError):
+    """A scheduler does not pass its checks, which has been told."""
+
+
 class IncompleteError(RuntimeError):
     """All that could be done is done and written, but runs are missing."""
 

@@ -11,9 +11,9 @@ from typing import Any, get_type_hints
 
 from lsched.cluster_file import read_cluster
 from lsched.errors import OptionError
-from sim import Cluster, ClusterError, preset
+from sim import Cluster, ClusterError, Scheduler, preset
 from sim.engines import EngineName, ready_engine
-from sim.registry import split_text
+from sim.registry import registered_name, split_text
 from sim.values import parse_value
 from traces.errors import did_you_mean
 
@@ -146,20 +146,23 @@ def parse_schedulers(text: str) -> tuple[str, ...]:
     return check_schedulers(part.strip() for part in text.split(","))
 
 
-def check_schedulers(schedulers: Iterable[str]) -> tuple[str, ...]:
-    """The texts as a tuple.
+def check_schedulers(schedulers: Iterable[str | type[Scheduler]]) -> tuple[str, ...]:
+    """The texts as a tuple; a class stands for its name, see ``sim.registry.registered_name``.
 
     Raises:
         OptionError: there is none, one is empty or not a text, or one is there twice.
     """
     if not isinstance(schedulers, Iterable):
         schedulers = (schedulers,)
-    names = tuple(schedulers)
+    names = tuple(
+        registered_name(scheduler) if isinstance(scheduler, type) else scheduler
+        for scheduler in schedulers
+    )
     for name in names:
         if not isinstance(name, str):
             raise OptionError(
                 f"scheduler is {name!r}, expected a text such as 'fair' or "
-                "'path/to/file.py:ClassName'"
+                "'path/to/file.py:ClassName', or a class"
             )
     if not names or not all(names):
         raise OptionError("an empty scheduler name, expected names separated by commas")

@@ -162,10 +162,25 @@ def scheduler_name(scheduler: str | Scheduler) -> str:
     """What tables call a scheduler."""
     if isinstance(scheduler, str):
         return scheduler
-    for name, known in _registered.items():
-        if known is type(scheduler):
-            return name
-    return type(scheduler).__name__
+    return _name_of(type(scheduler)) or type(scheduler).__name__
+
+
+def registered_name(scheduler: type[Scheduler]) -> str:
+    """The name of a class; one that has none is registered under its own.
+
+    Raises:
+        ValueError: another class has that name.
+        TypeError: the class has no ``decide``.
+    """
+    name = _name_of(scheduler)
+    if name is None:
+        name = scheduler.__name__
+        register(name)(scheduler)
+    return name
+
+
+def _name_of(scheduler: type[Scheduler]) -> str | None:
+    return next((name for name, known in _registered.items() if known is scheduler), None)
 
 
 def _identity(scheduler: Callable[..., Any]) -> str:

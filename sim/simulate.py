@@ -9,7 +9,7 @@ from sim.cluster import Cluster, preset
 from sim.engine import OnRecord
 from sim.engines import EngineMaker, EngineName, engine_name
 from sim.experience import StartHistory, brought_by
-from sim.registry import Scheduler, make_scheduler, scheduler_name
+from sim.registry import Scheduler, make_scheduler, registered_name, scheduler_name
 from sim.result import Result
 from sim.simulation import Simulation
 from sim.simulations import Simulations
@@ -18,7 +18,7 @@ from traces import Trace, TraceStream
 
 def simulate(
     trace: Trace | TraceStream,
-    scheduler: str | Scheduler,
+    scheduler: str | Scheduler | type[Scheduler],
     *,
     cluster: Cluster | str | None = None,
     seed: int = 0,
@@ -35,7 +35,8 @@ def simulate(
 
     Args:
         trace: plans and queries. Those of a stream are taken as they arrive.
-        scheduler: a name with parameters (``"srpt:size=history"``) or an object with ``decide``.
+        scheduler: a name with parameters (``"srpt:size=history"``), an object with ``decide``, or
+            its class.
         cluster: a cluster or a preset's name; default: one node, 8 executors, no overheads.
         seed: for the luck of work orders, and for schedulers that draw.
         history: completed runs to start with; True starts with what the scheduler brings
@@ -50,6 +51,8 @@ def simulate(
         InvalidSchedule, Stalled, UnknownScheduler: see there.
         SchedulerError: the scheduler raised an exception of its own.
     """
+    if isinstance(scheduler, type):
+        scheduler = registered_name(scheduler)
     name = scheduler_name(scheduler)
     policy = make_scheduler(scheduler, seed=seed) if isinstance(scheduler, str) else scheduler
     history = brought_by(policy, history)

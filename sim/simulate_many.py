@@ -9,7 +9,7 @@ from sim.ask import ask_many, is_asked_for_many
 from sim.cluster import Cluster, preset
 from sim.engines import EngineMaker, EngineName, engine_name
 from sim.experience import StartHistory, brought_by
-from sim.registry import Scheduler, make_scheduler, scheduler_name
+from sim.registry import Scheduler, make_scheduler, registered_name, scheduler_name
 from sim.result import Result
 from sim.simulate import simulate
 from sim.simulations import Simulations, paired_with_seeds
@@ -18,7 +18,7 @@ from traces import Trace, TraceStream
 
 def simulate_many(
     traces: Trace | TraceStream | Sequence[Trace | TraceStream],
-    scheduler: str | Scheduler,
+    scheduler: str | Scheduler | type[Scheduler],
     *,
     cluster: Cluster | str | None = None,
     seeds: Sequence[int] = (0,),
@@ -35,8 +35,9 @@ def simulate_many(
 
     Args:
         traces: what to run: one for all, or one for each seed.
-        scheduler: a name with parameters or an object. Named ones are made for each run with its
-            seed, those with ``decide_many`` once, with the first seed.
+        scheduler: a name with parameters, an object, or a class. Named ones and those of a class
+            are made for each run with its seed, those with ``decide_many`` once, with the first
+            seed.
         cluster: a cluster or a preset's name; default: one node, 8 executors, no overheads.
         seeds: one for each run.
         history: completed runs for each to start with; True starts with none, False hides history.
@@ -48,6 +49,8 @@ def simulate_many(
         InvalidSchedule, Stalled, UnknownScheduler, SchedulerError: see ``simulate``.
         ValueError: there are no seeds, or not as many traces as seeds.
     """
+    if isinstance(scheduler, type):
+        scheduler = registered_name(scheduler)
     paired = paired_with_seeds(traces, seeds)
     cluster = preset(cluster) if isinstance(cluster, str) else cluster or Cluster()
     maker: EngineName | EngineMaker = engine_name(engine)
