@@ -1,0 +1,13 @@
+"""Query scheduling as a Gymnasium environment; importing this registers it."""
+
+import gymnasium
+
+from lsched.gym.environment import QueryScheduling
+from lsched.gym.flat import Flat
+
+ENVIRONMENT_ID = "lsched/QueryScheduling-v0"
+
+__all__ = ["ENVIRONMENT_ID", "Flat", "QueryScheduling"]
+
+if ENVIRONMENT_ID not in gymnasium.registry:
+    gymnasium.register(ENVIRONMENT_ID, "lsched.gym.environment:QueryScheduling")
