@@ -84,8 +84,8 @@ def state_table(found: Explanation, parting: Parting, trace: Trace) -> Table:
     table.add_column("age", justify="right", no_wrap=True)
     table.add_column("executors", justify="right")
     table.add_column("work left,\nestimated", justify="right")
-    table.add_column(f"known to\n{wrapped(first)}", justify="right")
-    table.add_column(f"in fact, under\n{wrapped(second)}", justify="right")
+    table.add_column(f"by history\n({wrapped(first)})", justify="right")
+    table.add_column(f"in fact\n({wrapped(second)})", justify="right")
     table.add_column("schedulable (work orders)", overflow="fold")
     records = {record.query_id: record for record in found.second.queries}
     for query in parting.queries[:MAX_QUERIES]:
