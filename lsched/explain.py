@@ -90,8 +90,8 @@ class QueryState:
         num_executors: that work for it.
         busy_us: executor time of its completed work orders.
         est_remaining_us: work left, by the estimates of the trace.
-        known_remaining_us: work left, by completed runs or what the scheduler knows of its plan;
-            None where there is nothing of that kind.
+        history_remaining_us: work left, as rules with ``size=history`` see it: by completed runs
+            of its plan, else by what has been observed of it, else by corrected estimates.
         schedulable: (operator, work orders not started) of those that may be execution roots.
     """
 
@@ -101,7 +101,7 @@ class QueryState:
     num_executors: int
     busy_us: int
     est_remaining_us: float
-    known_remaining_us: float | None
+    history_remaining_us: float
     schedulable: tuple[tuple[int, int], ...]
 
     @classmethod
@@ -114,7 +114,7 @@ class QueryState:
             num_executors=query.num_executors,
             busy_us=query.busy_us,
             est_remaining_us=query.est_remaining_us,
-            known_remaining_us=query.remaining_us("history") if query.history else None,
+            history_remaining_us=query.remaining_us("history"),
             schedulable=tuple((each.index, each.num_unclaimed) for each in query.schedulable),
         )
 

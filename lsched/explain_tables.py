@@ -89,13 +89,12 @@ def state_table(found: Explanation, parting: Parting, trace: Trace) -> Table:
     table.add_column("schedulable (work orders)", overflow="fold")
     records = {record.query_id: record for record in found.second.queries}
     for query in parting.queries[:MAX_QUERIES]:
-        known_us = query.known_remaining_us
         table.add_row(
             f"{query.plan} #{query.query_id}",
             duration(query.age_us / US_PER_S),
             str(query.num_executors),
             duration(query.est_remaining_us / US_PER_S),
-            "–" if known_us is None else duration(known_us / US_PER_S),
+            duration(query.history_remaining_us / US_PER_S),
             duration(records[query.query_id].work_s - query.busy_us / US_PER_S),
             _schedulable(query, trace),
         )

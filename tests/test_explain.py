@@ -126,7 +126,7 @@ def test_a_watched_scheduler_keeps_its_experience() -> None:
     assert [query.plan for query in watched.queries] == ["long", "short"]
     found = found_of(long_and_short(), "test-experienced", "srpt")
     assert found.parting is not None
-    assert [query.known_remaining_us for query in found.parting.queries] == [1, 100]
+    assert [query.history_remaining_us for query in found.parting.queries] == [1, 100]
     without = explain(
         Scenario(long_and_short(), ONE, history=False, engine="simpy"), "test-experienced", "srpt"
     )

@@ -187,12 +187,19 @@ def test_missing_runs_are_told(out: Path, tmp_path: Path) -> None:
     document: dict[str, Any] = json.loads((out / "results.json").read_text())
     case = document["comparisons"][0]
     case["schedulers"]["fifo"] |= {"per_seed": case["schedulers"]["fifo"]["per_seed"][:2]}
+    none_left = {key: {"value": None} for key in ("mean_latency_s", "p95_latency_s")}
+    document["comparisons"][1]["schedulers"]["fifo"] = {
+        "is_clairvoyant": False,
+        "ratio_to_reference": none_left,
+        "per_seed": [],
+    }
     lost = {"trace": "t", "arrivals": "load 0.5", "scheduler": "fifo", "seed": 2, "reason": "died"}
     document |= {"incomplete": [lost], "options": {}}
     (tmp_path / "results.json").write_text(json.dumps(document))
     assert main(["report", str(tmp_path)]) == 0
     text = Page((tmp_path / "report.html").read_text()).text
-    assert "fifo ‡" in text
+    assert text.count("fifo ‡") == 2
+    assert "nan" not in text.lower()
     assert "fifo on t, load 0.5, seed 2" in text
     assert text.count("were not written by a command") == 3
 

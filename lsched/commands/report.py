@@ -16,7 +16,16 @@ from lsched.commands import compare
 from lsched.commands.console import output_console
 from lsched.commands.options import ArrivalOptions, OptionalText, OptionalWholeNumber
 from lsched.errors import OptionError
-from lsched.html import CaseResults, Chart, Results, Section, plots_by_case, read_results, render
+from lsched.html import (
+    CaseResults,
+    Chart,
+    Results,
+    Section,
+    chart_of,
+    plots_by_case,
+    read_results,
+    render,
+)
 from lsched.runner import RUN_ERRORS, Job, Setting, simulate_job
 from lsched.specs import parse_cluster, parse_schedulers
 from traces import load
@@ -92,19 +101,17 @@ def _check_charts(options: Options, results: Results) -> None:
 
 def _charts(options: Options, results: Results, index: int) -> tuple[list[Chart], str]:
     """Gantt charts of a case, and what is to be said of them."""
-    from lsched.html import chart_of
-
     case = results.cases[index]
     if options.no_gantt:
         return [], "Gantt charts were left out."
     if not results.options:
         return [], "The results were not written by a command, so no run can be drawn."
     seed = case.seeds[0] if options.seed is None else options.seed
-    names = options.schedulers and parse_schedulers(options.schedulers)
+    names = parse_schedulers(options.schedulers) if options.schedulers else ()
     charts, note = [], ""
     try:
         setting, arrivals = _setting(results, index)
-        for name in names or dict.fromkeys((case.reference, case.best)):
+        for name in names or dict.fromkeys([case.reference, case.best]):
             result = simulate_job(setting, Job(0, arrivals, name, seed), record_events=True)
             charts.append(chart_of(result))
             if not _is_same(case, name, seed, result.summary()["mean_latency_s"]):

@@ -165,7 +165,7 @@ class Chart {
     const span = this.to - this.from;
     this.output.textContent = text ||
       `${seconds(this.from, span)} to ${seconds(this.to, span)} of ` +
-      `${seconds(this.data.end_us, this.data.end_us)}`;
+      `${seconds(this.end, this.end)}`;
   }
 }
 
@@ -173,7 +173,10 @@ class Group {
   constructor(element) {
     this.charts = [...element.querySelectorAll("figure.gantt")].map((each) => new Chart(each));
     this.end = Math.max(...this.charts.map((chart) => chart.data.end_us));
-    for (const chart of this.charts) this.listen(chart);
+    for (const chart of this.charts) {
+      chart.end = this.end;
+      this.listen(chart);
+    }
     for (const button of element.querySelectorAll("button")) {
       button.onclick = () => this.zoom(Number(button.dataset.zoom));
     }

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lsched.html.charts import Chart
 from lsched.html.plots import Plot
 from lsched.html.results import CaseResults, Results, SchedulerResults
-from lsched.statistics import Ratio, mean_interval
-from lsched.tables import CLAIRVOYANT_MARK, INCOMPLETE_MARK, number, ratio_text, short_name
-from lsched.tables import time_unit as common_unit
+from lsched.statistics import mean_interval
+from lsched.tables import (
+    CLAIRVOYANT_MARK,
+    INCOMPLETE_MARK,
+    number,
+    ratio_text,
+    short_name,
+    time_unit,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +37,7 @@ class Section:
 
     case: CaseResults
     plots: Sequence[Plot] = ()
-    charts: Sequence[Chart] = field(default_factory=tuple)
+    charts: Sequence[Chart] = ()
     chart_note: str = ""
 
     @property
@@ -56,7 +64,7 @@ class Section:
     @property
     def _unit(self) -> tuple[str, float]:
         times = (each.p99_latency_s for each in self.case.schedulers.values())
-        return common_unit(time for time in times if not math.isnan(time))
+        return time_unit(time for time in times if not math.isnan(time))
 
     @property
     def finding(self) -> str:
@@ -66,7 +74,7 @@ class Section:
             return "Runs are missing."
         outcome, (unit, per_s) = case.schedulers[best], self._unit
         kind = ""
-        if any(each.is_clairvoyant for each in case.schedulers.values()):
+        if len({each.is_clairvoyant for each in case.schedulers.values()}) > 1:
             kind = " of those that do not see the future"
         ratio, than = outcome.ratio_to_reference["mean_latency_s"].ratio, ""
         if best != case.reference and not math.isnan(ratio.value):
@@ -101,7 +109,9 @@ class Section:
             "mean": number(mean_s * per_s),
             "mean_interval": _interval_text(means),
             "ratios": [
-                ratio_text(_ratio(outcome, figure), is_reference=name == case.reference)
+                ratio_text(
+                    outcome.ratio_to_reference[figure].ratio, is_reference=name == case.reference
+                )
                 for figure in ("mean_latency_s", "p95_latency_s")
             ],
             "percentiles": [
@@ -115,7 +125,7 @@ class Section:
             "others": [
                 number(outcome.mean_slowdown),
                 number(limit),
-                f"{100 * outcome.utilization:.0f}",
+                _percent(outcome.utilization),
                 number(outcome.num_schedules),
                 number(outcome.mean_schedule_us),
             ],
@@ -133,8 +143,6 @@ def render(
         common: plots of several cases together.
         command: what makes the same results again; empty where that is not known.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     environment = Environment(
         loader=PackageLoader("lsched", "html"),
         autoescape=True,
@@ -185,15 +193,15 @@ def _seeds_text(seeds: Sequence[int]) -> str:
     return ", ".join(map(str, seeds))
 
 
-def _ratio(outcome: SchedulerResults, figure: str) -> Ratio:
-    return outcome.ratio_to_reference[figure].ratio
+def _percent(share: float) -> str:
+    return "–" if math.isnan(share) else f"{100 * share:.0f}"
 
 
 def _interval_text(values: Sequence[float]) -> str:
-    """The 95 % confidence interval of a mean over seeds; empty where there is none."""
+    """The 95 % confidence interval of a mean time over seeds; empty where there is none."""
     if len(set(values)) < 2:
         return ""
     _, low, high = mean_interval(values)
     assert low is not None
     assert high is not None
-    return f"[{number(low)}, {number(high)}]"
+    return f"[{number(max(low, 0.0))}, {number(high)}]"  # of times, which are positive
