@@ -117,7 +117,7 @@ class Chart {
       const [id, plan] = this.data.queries[query], text = `${plan} #${id}`;
       const wide = context.measureText(text).width + 6;
       if (wide > width) continue;
-      const middle = left + width / 2, y = row * ROW + ROW / 2;
+      const middle = left + width / 2, y = Math.max(row * ROW + ROW / 2, 7);
       context.fillStyle = "rgba(255, 255, 255, .85)";
       context.fillRect(middle - wide / 2, y - 7, wide, 14);
       context.fillStyle = "#1f2430";
