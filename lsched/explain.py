@@ -58,11 +58,13 @@ class Choice:
         """What a scheduler has answered."""
         return cls(
             tuple(
-                Given(root.query.query_id, root.index, num_executors, degree)
-                for root, num_executors, degree in (
-                    (each.operator, each.num_executors, each.pipeline_degree)
-                    for each in schedule.allocations
+                Given(
+                    each.operator.query.query_id,
+                    each.operator.index,
+                    each.num_executors,
+                    each.pipeline_degree,
                 )
+                for each in schedule.allocations
             ),
             tuple((hold.query.query_id, hold.num_executors) for hold in schedule.holds),
             schedule.until_us,
