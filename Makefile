@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test test-spark check format bench identity long figures results policies studies tuned validation outages engines clean
+.PHONY: demo test test-spark check format bench identity long figures page results policies studies tuned validation outages engines clean
 
 demo: $(VENV)/installed  ## compare schedulers on the shipped trace
 	$(BIN)/lsched compare tpch --schedulers fifo,fair,stride,weighted-fair:alpha=-1,srpt:size=history+share=2,lsched,oracle-srpt \
@@ -50,6 +50,15 @@ figures: $(VENV)/installed  ## the figures of docs/traces.md
 	cp out/fleet-day/arrivals.png docs/images/fleet-day-arrivals.png
 	cp out/tpch-q5/plan.png docs/images/tpch-q5-plan.png
 	$(BIN)/python benchmarks/fleet.py docs/images/fleet.png
+
+page: $(VENV)/installed  ## the page of docs/seeing.md and its picture; needs Chromium
+	$(BIN)/lsched compare tpch --schedulers fifo,fair,srpt:size=history+share=2,lsched,oracle-srpt \
+		--load 0.8 --scale 10 --seeds 5 --out out/seen
+	$(BIN)/lsched report out/seen
+	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1180,2900 \
+		--force-device-scale-factor=0.6 --screenshot=out/page.png "file://$(CURDIR)/out/seen/report.html#t=5.2,6.1"
+	$(BIN)/python -c "from PIL import Image; \
+		Image.open('out/page.png').convert('RGB').quantize(128).save('docs/images/report.png', optimize=True)"
 
 results: $(VENV)/installed  ## the tables of docs/results.md, docs/cases.md and README; an hour
 	$(BIN)/lsched suite run --policies lsched/policies/suite.toml --out out/suite --update docs/results.md docs/cases.md README.md

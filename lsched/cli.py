@@ -21,6 +21,8 @@ from traces.errors import did_you_mean
 PROGRAM = "lsched"
 COMMANDS = {
     "compare": "compare schedulers on traces: table, results, plots",
+    "explain": "say where two schedulers part, and what that costs",
+    "report": "make one HTML page of what compare wrote",
     "simulate": "run one scheduler once; Gantt chart and event log",
     "tune": "find the best parameters of a scheduler",
     "train": "train a policy on a workload",

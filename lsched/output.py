@@ -14,10 +14,10 @@ from lsched.errors import OptionError
 from traces.output import is_special, locked, remove_leftovers, temporary_directory
 
 OWN_FILE = re.compile(
-    r"results\.json|queries\.csv|(latency-cdf|latency-by-plan|latency-by-load|queries-in-system"
-    r"|ratio-to-reference|gantt)(-.+)?\.(png|pdf|svg)"
+    r"results\.json|queries\.csv|report\.html|(latency-cdf|latency-by-plan|latency-by-load"
+    r"|queries-in-system|ratio-to-reference|gantt)(-.+)?\.(png|pdf|svg)"
 )
-"""Names that ``lsched compare`` gives to files."""
+"""Names that ``lsched compare`` and ``lsched report`` give to files."""
 
 
 @contextmanager

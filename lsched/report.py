@@ -7,10 +7,13 @@ import dataclasses
 import io
 import json
 import math
+import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+import numpy as np
 
 import lsched
 from lsched.compare import Case, Comparison, Outcome
@@ -30,13 +33,14 @@ def results(
     """The content of ``results.json``.
 
     One case (a trace with one kind of arrivals) is one document: ``version``, ``trace``,
-    ``arrivals``, ``cluster``, ``seeds``, ``reference``, ``has_history``, ``lower_bound`` and
-    ``schedulers``. Several are a list of such documents under ``comparisons``. ``options`` are
-    those of the command. Runs whose worker process died are listed under ``incomplete``;
-    ``is_complete`` says that there are none.
+    ``label``, ``arrivals``, ``cluster``, ``seeds``, ``reference``, ``has_history``,
+    ``lower_bound`` and ``schedulers``. Several are a list of such documents under
+    ``comparisons``. ``options`` are those of the command. Runs whose worker process died are listed
+    under ``incomplete``; ``is_complete`` says that there are none.
     """
     made_by = {
         "lsched_version": lsched.__version__,
+        "versions": versions(),
         "options": dict(options or {}),
         "is_complete": not comparison.incomplete,
         "incomplete": comparison.incomplete,
@@ -46,6 +50,15 @@ def results(
         return {"version": VERSION, **made_by, **documents[0]}
     versioned = [{"version": VERSION, **document} for document in documents]
     return {"version": VERSION, **made_by, "comparisons": versioned}
+
+
+def versions() -> dict[str, str]:
+    """What results depend on: numpy draws arrivals."""
+    return {
+        "lsched": lsched.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+    }
 
 
 def query_rows(comparison: Comparison) -> Iterator[dict[str, object]]:
@@ -116,6 +129,7 @@ def write_comparison(
 def _document(comparison: Comparison, case: Case) -> dict[str, object]:
     return {
         "trace": case.trace,
+        "label": case.label,
         "arrivals": case.arrivals.config(),
         "cluster": {"name": comparison.cluster_name, **dataclasses.asdict(comparison.cluster)},
         "seeds": list(comparison.seeds),

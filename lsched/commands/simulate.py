@@ -18,10 +18,12 @@ from lsched.commands.options import (
     chosen_engine,
 )
 from lsched.output import check_output_files
+from lsched.perfetto import MemoryWatch, put_perfetto
 from lsched.report import RECORD_FIELDS, csv_rows, put_csv, put_json, record_row
 from lsched.runner import blamed
 from lsched.specs import check_seeds, parse_cluster
 from lsched.tables import summary_table
+from lsched.watch import simulate_watched
 from sim import Cluster, Event, QueryRecord, Result, lower_bounds, make_scheduler, simulate
 from traces import Trace, TraceStream, open_stream
 from traces.output import atomic_file
@@ -66,12 +68,15 @@ class Options:
     gantt: OptionalPath = None
     """File (.png, .pdf, .svg) for a Gantt chart of the executors."""
 
+    perfetto: OptionalPath = None
+    """File (.json) for the run as trace events, which ui.perfetto.dev opens."""
+
     arrivals: ArrivalGroup = NO_ARRIVAL_OPTIONS
 
 
 def run(options: Options) -> None:
     """Do what the options say."""
-    check_output_files(options.json, options.csv, options.events, options.gantt)
+    check_output_files(options.json, options.csv, options.events, options.gantt, options.perfetto)
     if options.gantt is not None:
         from lsched.plots import check_format
 
@@ -81,9 +86,11 @@ def run(options: Options) -> None:
     make_scheduler(options.scheduler, seed=seed)  # a mistake in it is not one of the run
     stream = open_stream(options.trace)
     is_long = stream.num_queries > MAX_LOADED and arrivals.is_replay_of_all
-    trace = stream if is_long else arrivals.of(stream.load(), cluster, seed)
+    is_streamed = is_long and options.perfetto is None
+    trace = stream if is_streamed else arrivals.of(stream.load(), cluster, seed)
+    memory = MemoryWatch()
     with ExitStack() as files:  # each gets its final name when all are complete
-        result = _simulate(options, trace, cluster, seed, files)
+        result = _simulate(options, trace, cluster, seed, memory, files)
         summary = result.summary()
         bounds = _bounds(result, trace, seed)
         if options.json is not None:
@@ -107,12 +114,20 @@ def run(options: Options) -> None:
             heading = f"{trace.name}, {arrivals.label}, {options.cluster}"
             out = files.enter_context(atomic_file(options.gantt))
             put(gantt(result, heading=heading), check_format(options.gantt), out)
+        if options.perfetto is not None and isinstance(trace, Trace):
+            out = files.enter_context(atomic_file(options.perfetto))
+            put_perfetto(result, trace, memory.used_bytes, out)
     title = f"{options.scheduler} on {trace.name}, {arrivals.label}, seed {seed}"
     output_console().print(summary_table(title, summary, bounds))
 
 
 def _simulate(
-    options: Options, trace: Trace | TraceStream, cluster: Cluster, seed: int, files: ExitStack
+    options: Options,
+    trace: Trace | TraceStream,
+    cluster: Cluster,
+    seed: int,
+    memory: MemoryWatch,
+    files: ExitStack,
 ) -> Result:
     """The run; rows of queries are written as they complete."""
     engine = chosen_engine(options.engine)
@@ -132,6 +147,18 @@ def _simulate(
             progress(num_completed, trace.num_queries)
 
         with blamed(trace.name, options.scheduler, seed):
+            if options.perfetto is not None and isinstance(trace, Trace):
+                return simulate_watched(
+                    trace,
+                    options.scheduler,
+                    memory,
+                    cluster=cluster,
+                    seed=seed,
+                    history=options.history == "on",
+                    engine=engine,
+                    record_events=True,
+                    on_record=note,
+                )
             return simulate(
                 trace,
                 options.scheduler,

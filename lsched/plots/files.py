@@ -85,7 +85,7 @@ def _complete(comparison: Comparison) -> Comparison:
 def _figures(comparison: Comparison) -> Iterator[tuple[str, Figure]]:
     several = len(comparison.cases) > 1
     for case in comparison.cases:
-        end = f"-{_file_name(case.label)}" if several else ""
+        end = f"-{file_name(case.label)}" if several else ""
         if case.outcomes:
             yield f"latency-cdf{end}", latency_cdf(comparison, case)
         if comparison.reference not in case.outcomes:
@@ -95,11 +95,11 @@ def _figures(comparison: Comparison) -> Iterator[tuple[str, Figure]]:
         if len(case.outcomes) > 1:
             yield f"ratio-to-reference{end}", ratio_to_reference(comparison, case)
         for scheduler, figure in _gantts(comparison, case):
-            yield f"gantt-{_file_name(scheduler)}{end}", figure
+            yield f"gantt-{file_name(scheduler)}{end}", figure
     for trace in dict.fromkeys(case.trace for case in comparison.cases):
         cases = [c for c in comparison.cases if c.trace == trace and c.arrivals.load is not None]
         if len(cases) > 1 and comparison.reference in cases[0].outcomes:
-            end = f"-{_file_name(trace)}" if len({c.trace for c in comparison.cases}) > 1 else ""
+            end = f"-{file_name(trace)}" if len({c.trace for c in comparison.cases}) > 1 else ""
             yield f"latency-by-load{end}", latency_by_load(comparison, cases)
 
 
@@ -117,6 +117,7 @@ def _gantts(comparison: Comparison, case: Case) -> Iterator[tuple[str, Figure]]:
         yield scheduler, gantt(result, window_s, case_heading(comparison, case))
 
 
-def _file_name(text: str) -> str:
+def file_name(text: str) -> str:
+    """A text as part of a file's name."""
     kept = "".join(c if c.isalnum() or c in ".=" else "-" for c in short_name(text))
     return "-".join(filter(None, kept.split("-")))
