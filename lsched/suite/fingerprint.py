@@ -55,6 +55,6 @@ def _folder(package: ModuleType) -> Path:
 
 def _add(sha: hashlib._Hash, paths: Iterable[Path]) -> None:
     for path in paths:
-        if path.is_file() and path.suffix != ".pyc":
+        if path.is_file() and path.parent.name != "__pycache__":
             sha.update(path.name.encode())
             sha.update(path.read_bytes())
