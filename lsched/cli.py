@@ -28,6 +28,7 @@ COMMANDS = {
     "train": "train a policy on a workload",
     "curves": "plot learning curves of trainings",
     "suite": "compare policies with the best rules on a fixed list of cases",
+    "rerun": "run a command again, with the options that its results came from",
     "generate": "make a trace: of tenants as described, of a fleet, or of drawn arrivals",
     "capture": "record a trace from a database engine",
     "import": "make a trace of another system's log or data set",

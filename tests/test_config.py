@@ -6,15 +6,18 @@ import dataclasses
 import importlib
 import json
 import math
+import re
 import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 from builders import op, plan, trace
+from test_compare import without_wall_clock
 
 import traces
 from lsched.cli import COMMANDS, GROUPS, main
+from lsched.commands.rerun import RERUN
 from lsched.config_file import (
     COMMAND,
     CONFIG_FILE,
@@ -25,6 +28,8 @@ from lsched.config_file import (
 )
 from lsched.errors import OptionError
 from lsched.parsing import config_option, parse_options
+from lsched.report import versions
+from sim.engines import VARIABLE
 
 EXAMPLES = {
     "compare": "t.jsonl u.jsonl --schedulers fifo,srpt:share=2 --load 0.8 --no-plots --out out",
@@ -52,6 +57,7 @@ EXAMPLES = {
     "validate decima": "data",
     "validate spark": "--mode fair --adaptive",
     "validate duckdb": "--scale-factor 0.1 --queries q1",
+    "rerun": "out --out other",
     "check": "my.py:Rule --max-median-ms nan",
     "schedulers": "",
 }
@@ -74,6 +80,7 @@ def same(one: Any, other: Any) -> bool:
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(VARIABLE, "simpy")  # loaded sooner; the results are the same
     traces.write(trace(plan(op(900, 1100, count=3), op(500), edges="0>1", name="a")), "t.jsonl")
     return tmp_path
 
@@ -130,6 +137,15 @@ def test_a_file_in_toml() -> None:
     words = "t.jsonl --schedulers fifo --load 1 --size-sd 0.1 --out out --no-plots"
     assert same(options, parsed("compare", *shlex.split(words)))
     assert type(options.arrivals.load) is float
+
+
+def test_the_file_in_the_docs_is_one() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "configuration.md").read_text()
+    (block,) = re.findall(r"^```toml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    Path("loads.toml").write_text(block)
+    options = parsed("compare", "--config", "loads.toml", "--seeds", "3", "--no-no-plots")
+    assert (options.traces, options.seeds, options.no_plots) == (("tpch",), "3", False)
+    assert options.arrivals.scale == 10.0
 
 
 def test_the_command_line_wins() -> None:
@@ -255,3 +271,110 @@ def test_no_option_has_a_name_that_files_need() -> None:
         names = {field.name for field in dataclasses.fields(options_of(command))}
         assert not names & {COMMAND, MADE_BY}
         assert command_of(options_of(command)) == command
+
+
+COMPARE = "compare t.jsonl --schedulers fifo,random --seeds 3-4 --load 0.7 --queries 6 --workers 1"
+
+
+def test_a_comparison_once_more(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*COMPARE.split(), "--no-plots", "--out", "a"]) == 0
+    assert main(["rerun", "a"]) == 0
+    assert main(["rerun", "a", "--out", "b"]) == 0
+    assert capsys.readouterr().err == ""
+    for other in ("a-rerun", "b"):
+        assert {path.name for path in Path(other).iterdir()} == {
+            p.name for p in Path("a").iterdir()
+        }
+        first, again = (json.loads(Path(d, "results.json").read_text()) for d in ("a", other))
+        assert Path(again["options"].pop("out")).resolve() == here / other
+        assert first["options"].pop("out") == "a"
+        assert without_wall_clock(again) == without_wall_clock(first)
+        first, again = (json.loads(Path(d, CONFIG_FILE).read_text()) for d in ("a", other))
+        assert {**again, "out": "a"} == first
+        assert Path(again["out"]).resolve() == here / other
+
+
+def test_it_is_the_options_that_count(here: Path) -> None:
+    assert main([*COMPARE.split(), "--no-plots", "--out", "a"]) == 0
+    document = json.loads(Path("a/config.json").read_text())
+    Path("a/config.json").write_text(json.dumps({**document, "seeds": "9"}))
+    assert main(["rerun", "a", "--out", "b"]) == 0
+    assert json.loads(Path("b/results.json").read_text())["seeds"] == list(range(9))
+    assert main(["compare", "--config", "a/config.json", "--seeds", "2", "--out", "c"]) == 0
+    assert json.loads(Path("c/results.json").read_text())["seeds"] == [0, 1]
+
+
+def test_a_description_once_more_into_a_name_that_looks_like_an_option(here: Path) -> None:
+    assert main(["describe", "t.jsonl", "--out=-a"]) == 0
+    assert main(["rerun", "--out=--help", "--", "-a"]) == 0
+    assert Path("-a/describe.json").read_bytes() == Path("--help/describe.json").read_bytes()
+
+
+def test_other_versions_are_told_in_a_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["describe", "t.jsonl", "--out", "a"]) == 0
+    config = Path("a/config.json")
+    document = json.loads(config.read_text())
+    now = versions()
+    for made_by, message in (
+        ({**now, "python": "3.0"}, ""),
+        ({**now, "numpy": "1.0"}, f"lsched: results may differ: numpy {now['numpy']}, then '1.0'"),
+        ({**now, "lsched": "0.0\n\x1b[2J"}, r"then '0.0\n\x1b[2J'"),
+        ("?", "then None; numpy"),
+    ):
+        config.write_text(json.dumps({**document, MADE_BY: made_by}))
+        capsys.readouterr()
+        assert main(["rerun", "a"]) == 0
+        told = capsys.readouterr().err
+        assert message in told
+        assert told.count("\n") == bool(message)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "a/config.json: cannot be read (No such file or directory)"),
+        ("{}", "no command to run again: None; there are compare, "),
+        ('{"command": "comparee"}', "'comparee'; did you mean 'compare'?"),
+        ('{"command": "rerun"}', "no command to run again: 'rerun'"),
+        ('{"command": "console"}', "no command to run again: 'console'"),
+        ('{"command": "../../os"}', "no command to run again: '../../os'"),
+        ('{"command": ["compare"]}', "no command to run again: ['compare']"),
+        ('{"command": "describe"}', "missing: TRACE"),
+        ('{"command": "describe", "tracee": "t.jsonl"}', "did you mean 'trace'?"),
+    ],
+)
+def test_directories_that_cannot_be_run_again(
+    content: str | None, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("a").mkdir()
+    if content is not None:
+        Path("a/config.json").write_text(content)
+    assert_one_line(capsys, ["rerun", "a"], message)
+    assert not Path("a-rerun").exists()
+
+
+def test_commands_that_leave_their_options_can_be_run_again() -> None:
+    modules = {
+        command: vars(importlib.import_module(options_of(command).__module__))
+        for command in EXAMPLES
+    }
+    assert {command for command, names in modules.items() if "write_config" in names} == set(RERUN)
+
+
+def test_what_takes_hours_leaves_its_options_at_once(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lsched.commands.suite_tune.tune_cases", interrupted)
+    assert main(["suite", "tune", "--out", "out/a", "--cases", "equal*"]) == 130
+    options = read_options(here / "out" / "a" / CONFIG_FILE, options_of("suite tune"), None)
+    assert same(options, parsed("suite tune", "--out", "out/a", "--cases", "equal*"))
+
+
+def test_a_failure_leaves_the_options_as_they_were(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*COMPARE.split(), "--no-plots", "--out", "a"]) == 0
+    before = Path("a/config.json").read_bytes()
+    assert main([*COMPARE.split(), "--no-plots", "--out", "a", "--seeds", "0"]) == 2
+    assert Path("a/config.json").read_bytes() == before
