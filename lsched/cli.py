@@ -6,15 +6,15 @@ import contextlib
 import importlib
 import io
 import os
-import re
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import lsched
 from lsched.errors import CheckError, CheckpointError, IncompleteError, OptionError, WorkerError
+from lsched.parsing import parse_options
 from lsched.runner import RUN_ERRORS
 from traces.errors import did_you_mean
 
@@ -28,6 +28,7 @@ COMMANDS = {
     "train": "train a policy on a workload",
     "curves": "plot learning curves of trainings",
     "suite": "compare policies with the best rules on a fixed list of cases",
+    "rerun": "run a command again, with the options that its results came from",
     "generate": "make a trace: of tenants as described, of a fleet, or of drawn arrivals",
     "capture": "record a trace from a database engine",
     "import": "make a trace of another system's log or data set",
@@ -224,55 +225,6 @@ def _help() -> str:
             f"`{PROGRAM} COMMAND --help` shows the options of a command.",
         )
     )
-
-
-def parse_options(options: type[Any], program: str, arguments: Sequence[str]) -> Any:
-    """The options of a subcommand; None where only help was wanted.
-
-    Raises:
-        OptionError: an option is missing, unknown, or has a wrong value.
-    """
-    import tyro
-
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            return tyro.cli(
-                options,
-                prog=program,
-                args=arguments,
-                config=(tyro.conf.FlagCreatePairsOff,),
-            )
-    except SystemExit as stop:
-        if not stop.code:
-            return None
-        if not complaint.getvalue():  # the help could not be printed
-            raise BrokenPipeError from None
-        raise OptionError(_complaint(complaint.getvalue(), program)) from None
-
-
-def _complaint(text: str, program: str) -> str:
-    """The framed complaint of tyro in one line: its first section, and the first similar option."""
-    lines = text.splitlines()
-    framed = [line[1:-1].rstrip() for line in lines if line.startswith("│")]
-    # Where standard output is not UTF-8 there is no frame, but a title and a rule.
-    inner = framed or [line[1:].rstrip() for line in lines[2:]]
-    sections: list[list[str]] = [[]]
-    for line in inner:
-        if line and not line.strip("─- "):
-            sections.append([])
-        else:
-            sections[-1].append(line)
-    first = sections[0]
-    if first and first[0].startswith(" Missing from"):
-        # Options are indented by four, what they are for by eight.
-        names = [line.strip() for line in first[1:] if re.match(r" {5}\S", line)]
-        return f"missing: {', '.join(names)} (see {program} --help)"
-    message = " ".join(" ".join(first).split()).removeprefix("Error parsing ").rstrip(" .")
-    hints = (part for part in sections[1:] if part and re.search("Perhaps|similar", part[0]))
-    similar = re.search("--[a-z-]+", " ".join(next(hints, [""])[1:]))
-    hint = f"; did you mean {similar[0]}?" if similar else ""
-    return f"{message}{hint} (see {program} --help)"
 
 
 def _one_line(error: BaseException) -> str:

@@ -18,6 +18,8 @@ OWN_FILE = re.compile(
     r"|queries-in-system|ratio-to-reference|gantt)(-.+)?\.(png|pdf|svg)"
 )
 """Names that ``lsched compare`` and ``lsched report`` give to files."""
+CONFIG_FILE = "config.json"
+"""The options that a directory was made with, see ``lsched.config_file``; of every command."""
 
 
 @contextmanager
@@ -27,9 +29,10 @@ def output_directory(
     """Give a new temporary directory beside ``path``; move what is in it there at the end.
 
     Entering it fails early where nothing can be written. If the block raises, ``path`` is as it
-    was. Files that an earlier run left, by their names in ``own``, are removed, others in ``path``
-    stay. The file ``last`` is removed first and comes last: where a process is killed just while it
-    moves files, ``path`` lacks it, and so does not pass for the output of one run.
+    was. Files that an earlier run left, ``CONFIG_FILE`` and by their names in ``own``, are removed,
+    others in ``path`` stay. The file ``last`` is removed first and comes last: where a process is
+    killed just while it moves files, ``path`` lacks it, and so does not pass for the output of one
+    run.
 
     Raises:
         OSError: ``path`` is a file, nothing can be written there, or a directory is where a file
@@ -71,7 +74,7 @@ def output_directory(
 
 
 def _own_files(path: Path, own: re.Pattern[str]) -> list[Path]:
-    return [file for file in path.glob("*") if own.fullmatch(file.name)]
+    return [f for f in path.glob("*") if own.fullmatch(f.name) or f.name == CONFIG_FILE]
 
 
 def _exchange(earlier: list[Path], new: Path, old: Path, path: Path, last: str) -> None:

@@ -17,7 +17,7 @@ from builders import op, plan, trace
 
 import traces
 from lsched.cli import COMMANDS, main
-from lsched.output import OWN_FILE
+from lsched.output import CONFIG_FILE, OWN_FILE
 
 CLUSTER = "inmemory-32:executors_per_node=2"
 LSCHED = [sys.executable, "-m", "lsched.cli"]
@@ -74,7 +74,8 @@ def test_compare_without_plots_and_with_one_seed(
     text = lsched(capsys, *words, "--no-plots", "--out", str(out), "--history", "off")
     assert "–" in text  # no interval
     assert "replay" in text
-    assert {path.name for path in out.iterdir()} == {"results.json", "queries.csv"}
+    names = {path.name for path in out.iterdir()}
+    assert names == {"results.json", "queries.csv", "config.json"}
     document = json.loads((out / "results.json").read_text())
     assert document["has_history"] is False
     ratio = document["schedulers"]["sjf"]["ratio_to_reference"]["mean_latency_s"]
@@ -281,6 +282,7 @@ def test_stale_plots_go_and_other_files_stay(
     assert {path.name for path in out.iterdir()} == {
         "results.json",
         "queries.csv",
+        "config.json",
         "gantt.txt",
         "mine",
     }
@@ -291,7 +293,8 @@ def test_plot_names_are_those_of_the_plots(
 ) -> None:
     words = ["compare", file, "--schedulers", "fifo,fair", "--seeds", "1", "--queries", "4"]
     lsched(capsys, *words, "--loads", "0.2,0.4", "--format", "svg", "--out", str(tmp_path / "out"))
-    assert all(OWN_FILE.fullmatch(path.name) for path in (tmp_path / "out").iterdir())
+    names = {path.name for path in (tmp_path / "out").iterdir()} - {CONFIG_FILE}
+    assert all(OWN_FILE.fullmatch(name) for name in names)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="devices and links")

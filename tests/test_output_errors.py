@@ -112,7 +112,8 @@ def test_a_full_device(capsys: pytest.CaptureFixture[str]) -> None:
         command = [*LSCHED, *f"{COMPARE} --no-plots".split()]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
     assert (done.returncode, done.stderr) == (2, b"lsched: error: No space left on device\n")
-    assert {path.name for path in Path("out").iterdir()} == {"results.json", "queries.csv"}
+    names = {path.name for path in Path("out").iterdir()}
+    assert names == {"results.json", "queries.csv", "config.json"}
 
 
 def test_a_directory_that_vanishes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

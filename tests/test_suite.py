@@ -424,6 +424,7 @@ def test_the_command(
     assert f"## {name}" in Path("out/cases.md").read_text()
     assert Path("doc.md").read_text().splitlines()[2] in Path("out/overview.md").read_text()
     assert Path("out/overview.png").stat().st_size > 10_000
+    assert json.loads(Path("out/config.json").read_text())["update"] == ["doc.md"]
     assert main([*words, "--schedulers", "sjf"]) == 0
     assert f"{name}: unchanged" in capsys.readouterr().out
     assert main([*words[:2], *words[4:], "--schedulers", "sjf"]) == 0  # of all cases

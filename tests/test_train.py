@@ -116,6 +116,8 @@ def test_the_command_writes_a_policy_and_goes_on(
     assert main(["train", *OPTIONS, *out, "--generations", "2", "--resume"]) == 0
     assert main(["train", *OPTIONS, *out, "--generations", "3", "--resume", "--sigma", "1"]) == 2
     assert "give the same options" in capsys.readouterr().err
+    config = json.loads((tmp_path / "mine" / "config.json").read_text())
+    assert (config["generations"], config["sigma"], config["resume"]) == (2, 0.2, False)
 
 
 def test_without_the_direct_map_it_cannot_be_trained_first(

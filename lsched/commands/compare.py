@@ -23,6 +23,7 @@ from lsched.commands.options import (
     chosen_engine,
 )
 from lsched.compare import Comparison, compare
+from lsched.config_file import write_config
 from lsched.errors import OptionError
 from lsched.output import output_directory
 from lsched.report import write_comparison
@@ -66,7 +67,8 @@ class Options:
     """How the limit on the mean latency is worked out: fast, or lp for a tighter one."""
 
     out: OptionalPath = None
-    """Directory for results.json, queries.csv and plots; without it only the table is shown."""
+    """Directory for results.json, queries.csv, config.json and plots; without it only the table is
+    shown."""
 
     no_plots: bool = False
     """Leave the plots out."""
@@ -97,7 +99,9 @@ def _compare_and_write(options: Options, out: Path) -> Comparison:
     try:
         with output_directory(out) as directory:
             comparison = _compare(options)
+            # Both have the options: results.json says all of itself, also where it is sent alone.
             write_comparison(comparison, directory, _resolved(options))
+            write_config(options, directory)
             if not options.no_plots:
                 from lsched.plots import write_plots
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from lsched.commands.console import output_console
 from lsched.commands.options import ClusterText, OptionalPath, OptionalText, TraceText
+from lsched.config_file import write_config
 from lsched.describe import Figures, describe
 from lsched.describe_tables import group_table, operator_table, overview, plan_table
 from lsched.errors import OptionError
@@ -34,7 +35,7 @@ class Options:
     """List every plan, instead of those with most work."""
 
     out: OptionalPath = None
-    """Directory for describe.json and plots."""
+    """Directory for describe.json, config.json and plots."""
 
     format: Literal["png", "pdf", "svg"] = "png"
     """Format of the plots."""
@@ -91,6 +92,7 @@ def _write(
     assert options.out is not None
     with output_directory(options.out, OWN_FILE, "describe.json") as directory:
         write_json(figures, directory / "describe.json")
+        write_config(options, directory)
         plots = dict(trace_figures(trace, cluster, options.cluster))
         if plan is not None:
             plots["plan"] = plan_graph(plan)

@@ -25,6 +25,7 @@ from lsched.commands.suite_options import (
     DataPath,
     chosen_cases,
 )
+from lsched.config_file import write_config
 from lsched.errors import IncompleteError, missing_runs
 from lsched.runner import num_cores
 from lsched.specs import parse_schedulers
@@ -46,7 +47,8 @@ class Options:
     """
 
     out: OutputPath
-    """Directory for a JSON file per case, the tables overview.md and cases.md, and overview.png."""
+    """Directory for a JSON file per case, the tables overview.md and cases.md, overview.png, and
+    config.json."""
 
     cases: CasesText = DEFAULT_CASES
 
@@ -87,6 +89,7 @@ def run(options: Options) -> None:
     for case in cases:  # all mistakes at once, before hours are spent
         roles_of(case, tuned_of(case, tuned), policies)
     options.out.mkdir(parents=True, exist_ok=True)
+    write_config(options, options.out)  # now: what is interrupted can be run again
     console = output_console()
     incomplete = []
     for case in cases:

@@ -15,6 +15,7 @@ from lsched.commands.suite_options import (
     DataPath,
     chosen_cases,
 )
+from lsched.config_file import write_config
 from lsched.suite import tune_cases
 
 
@@ -26,7 +27,7 @@ class Options:
     """
 
     out: OutputPath
-    """Directory for tuned.json and the scores of all candidates."""
+    """Directory for tuned.json, the scores of all candidates, and config.json."""
 
     cases: CasesText = DEFAULT_CASES
     data: DataPath = DEFAULT_DATA
@@ -39,6 +40,8 @@ def run(options: Options) -> None:
         print(line, file=sys.stderr, flush=True)
 
     cases = chosen_cases(options.cases, options.data)
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_config(options, options.out)  # now: what is interrupted can be run again
     tuned = tune_cases(cases, options.out, data=options.data, say=say)
     console = output_console()
     for case in cases:

@@ -30,6 +30,7 @@ from lsched.commands.options import (
     chosen_engine,
 )
 from lsched.commands.suite_options import DEFAULT_DATA, DataPath, chosen_cases
+from lsched.config_file import write_config
 from lsched.errors import OptionError
 from lsched.learn.base_rules import best_rule
 from lsched.learn.checkpoint import Checkpoint
@@ -214,6 +215,9 @@ def run(options: Options) -> None:
             weights = first_weights(policy, config.seed)
             weights = standardised(weights, moments_of(cases, policy, history))
         first = begun(policy, config.seed, weights, len(cases))
+    # training.json says what must not change when a training goes on; this, how it was asked for.
+    # A training that has gone on is run again from the beginning.
+    write_config(replace(options, resume=False), options.out)
     state = first
     setting = Setting(tuple(cases), policy, options.objective, costs)
     command = "lsched " + shlex.join(sys.argv[1:])

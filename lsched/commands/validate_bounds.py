@@ -11,6 +11,7 @@ from rich.table import Table
 from lsched.commands.console import output_console, progress_bar
 from lsched.commands.options import Count, OptionalPath, SeedsText, WholeNumber
 from lsched.compare import Case
+from lsched.config_file import write_config
 from lsched.errors import OptionError
 from lsched.output import output_directory
 from lsched.report import write_json
@@ -54,7 +55,7 @@ class Options:
     """How the limit on the mean latency is worked out there."""
 
     out: OptionalPath = None
-    """Directory for bounds.json and a plot."""
+    """Directory for bounds.json, config.json and a plot."""
 
     format: Literal["png", "pdf", "svg"] = "png"
     """Format of the plot."""
@@ -73,6 +74,7 @@ def run(options: Options) -> None:
     with output_directory(options.out, OWN_FILE, "bounds.json") as directory:
         check, cases = _checks(options)
         write_json(_document(check, cases), directory / "bounds.json")
+        write_config(options, directory)
         from lsched.plots.bounds import bounds_figure
         from lsched.plots.files import save
 

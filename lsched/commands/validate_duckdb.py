@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from lsched.commands.console import output_console
 from lsched.commands.options import Count, Number, OptionalPath, WholeNumber
+from lsched.config_file import write_config
 from lsched.errors import OptionError
 from lsched.output import output_directory
 
@@ -47,7 +48,8 @@ class Options:
     """Where TPC-H's data goes and is reused from; if not given, a temporary directory."""
 
     out: OptionalPath = None
-    """Directory for results.json and predictions.png; without it only the tables are shown."""
+    """Directory for results.json, config.json and predictions.png; without it only the tables are
+    shown."""
 
 
 def run(options: Options) -> None:
@@ -70,6 +72,7 @@ def run(options: Options) -> None:
         )
         if directory is not None:
             _write(plan, results, directory)
+            write_config(options, directory)
     _show(results)
     if options.out is not None:
         output_console().print(f"\nwritten to {options.out}", soft_wrap=True)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from lsched.commands.console import output_console, progress_bar
 from lsched.commands.options import OptionalPath, WholeNumber
+from lsched.config_file import write_config
 from lsched.output import output_directory
 from lsched.report import write_json
 from lsched.runner import num_cores
@@ -38,7 +39,7 @@ class Options:
     """A fifth of the queries: intervals are more than twice as wide."""
 
     out: OptionalPath = None
-    """Directory for theory.json and a plot."""
+    """Directory for theory.json, config.json and a plot."""
 
     format: Literal["png", "pdf", "svg"] = "png"
     """Format of the plot."""
@@ -55,6 +56,7 @@ def run(options: Options) -> None:
     with output_directory(options.out, OWN_FILE, "theory.json") as directory:
         result = _study(options)
         write_json(document(result), directory / "theory.json")
+        write_config(options, directory)
         from lsched.plots.files import save
         from lsched.plots.theory import theory_figure
 

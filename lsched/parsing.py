@@ -1,0 +1,116 @@
+"""The options of a command, from the words of a command line and from a file."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from lsched.config_file import read_options
+from lsched.errors import OptionError
+
+CONFIG_HELP = (
+    "File (.toml, or .json) with options by name, such as load = 0.8, or the config.json that a "
+    "command has left; options on the command line win, and turn off with --no-OPTION what the "
+    "file turns on."
+)
+
+
+def parse_options(options: type[Any], program: str, arguments: Sequence[str]) -> Any:
+    """The options of a subcommand; None where only help was wanted.
+
+    Raises:
+        OptionError: an option is missing, unknown, or has a wrong value; also in the file that
+            ``--config`` names.
+    """
+    import tyro
+
+    name = config_option(options)
+    extended = _with_config(options, name)
+    file = _file_given(name, arguments)
+    default = None if file is None else _from_file(file, options, extended)
+    # Without a file, --no-OPTION would only say what is so anyway.
+    markers = (tyro.conf.FlagCreatePairsOff,) if file is None else ()
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            parsed = tyro.cli(
+                extended, prog=program, args=arguments, default=default, config=markers
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            return None
+        if not complaint.getvalue():  # the help could not be printed
+            raise BrokenPipeError from None
+        raise OptionError(_complaint(complaint.getvalue(), program)) from None
+    return options(**_shallow(parsed, options))
+
+
+def config_option(options: type[Any]) -> str:
+    """``config``; but ``options`` where a command has an option of that name, as generate has."""
+    names = {field.name for field in dataclasses.fields(options)}
+    return "options" if "config" in names else "config"
+
+
+def _with_config(options: type[Any], name: str) -> type[Any]:
+    """The same options and one more, so that help and did-you-mean know of it."""
+    import tyro
+
+    from lsched.commands.options import OptionalPath
+
+    argument = tyro.conf.arg(metavar="FILE", help=CONFIG_HELP)
+    return dataclasses.make_dataclass(
+        options.__name__,
+        [(name, Annotated[OptionalPath, argument], None)],
+        bases=(options,),
+        namespace={"__doc__": options.__doc__},
+        frozen=True,
+        kw_only=True,
+    )
+
+
+def _file_given(name: str, arguments: Sequence[str]) -> Path | None:
+    """The file, looked up before all else: what it says are defaults of what is parsed."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument(f"--{name}", nargs="?", dest="file")  # without a value tyro complains
+    file = parser.parse_known_args(list(arguments))[0].file
+    return Path(file) if file else None
+
+
+def _from_file(file: Path, options: type[Any], extended: type[Any]) -> Any:
+    import tyro
+
+    return extended(**_shallow(read_options(file, options, absent=tyro.MISSING), options))
+
+
+def _shallow(values: Any, options: type[Any]) -> dict[str, Any]:
+    return {field.name: getattr(values, field.name) for field in dataclasses.fields(options)}
+
+
+def _complaint(text: str, program: str) -> str:
+    """The framed complaint of tyro in one line: its first section, and the first similar option."""
+    lines = text.splitlines()
+    framed = [line[1:-1].rstrip() for line in lines if line.startswith("│")]
+    # Where standard output is not UTF-8 there is no frame, but a title and a rule.
+    inner = framed or [line[1:].rstrip() for line in lines[2:]]
+    sections: list[list[str]] = [[]]
+    for line in inner:
+        if line and not line.strip("─- "):
+            sections.append([])
+        else:
+            sections[-1].append(line)
+    first = sections[0]
+    if first and first[0].startswith(" Missing from"):
+        # Options are indented by four, what they are for by eight.
+        names = [line.strip() for line in first[1:] if re.match(r" {5}\S", line)]
+        return f"missing: {', '.join(names)} (see {program} --help)"
+    message = " ".join(" ".join(first).split()).removeprefix("Error parsing ").rstrip(" .")
+    hints = (part for part in sections[1:] if part and re.search("Perhaps|similar", part[0]))
+    similar = re.search("--[a-z-]+", " ".join(next(hints, [""])[1:]))
+    hint = f"; did you mean {similar[0]}?" if similar else ""
+    return f"{message}{hint} (see {program} --help)"
