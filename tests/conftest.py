@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+import sim.registry
 from sim.engines import ENGINES, VARIABLE, is_fast_installed, ready_engine
 
 settings.register_profile(
@@ -32,6 +35,18 @@ def pytest_configure(config: pytest.Config) -> None:
     """Compile once, not once in each of several processes."""
     if config.getoption("numprocesses", None) and is_fast_installed():
         ready_engine("fast")
+
+
+@pytest.fixture(autouse=True)
+def only_own_schedulers() -> Iterator[None]:
+    """Schedulers of a test are not there in the next one, which may try all that are known."""
+    registered = sim.registry._registered
+    before = set(registered)
+    yield
+    for name in set(registered) - before:
+        module = sys.modules.get(registered[name].__module__)
+        if Path(getattr(module, "__file__", None) or "").parent == Path(__file__).parent:
+            del registered[name]
 
 
 @pytest.fixture(scope="module", params=ENGINES)

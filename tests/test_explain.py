@@ -98,7 +98,6 @@ def test_a_scheduler_against_itself_never_parts() -> None:
     assert found_of(tpch, "srpt", "srpt:size=estimate", Cluster()).parting is None
 
 
-@sim.register("test-experienced")
 class Experienced(ShortestRemaining):
     """Knows from elsewhere that the long query is short."""
 
@@ -111,6 +110,7 @@ class Experienced(ShortestRemaining):
 
 
 def test_a_watched_scheduler_keeps_its_experience() -> None:
+    sim.register("test-experienced")(Experienced)
     plain = sim.simulate(
         long_and_short(), "test-experienced", cluster=ONE, record_events=True, engine="simpy"
     )
@@ -133,7 +133,6 @@ def test_a_watched_scheduler_keeps_its_experience() -> None:
     assert without.parting is None
 
 
-@sim.register("test-generating")
 class Generating:
     """Answers with a generator, which can be read once."""
 
@@ -142,13 +141,14 @@ class Generating:
         return listed  # type: ignore[return-value]
 
 
-@sim.register("test-broken")
 class Broken:
     def decide(self, view: ClusterView) -> Schedule:
         raise KeyError("lost")
 
 
 def test_answers_of_all_forms_pass_and_mistakes_are_blamed() -> None:
+    sim.register("test-generating")(Generating)
+    sim.register("test-broken")(Broken)
     found = found_of(long_and_short(), "test-generating", "fifo")
     assert found.parting is not None
     assert [given.query_id for given in found.parting.choices[0].allocations] == [1, 0]
@@ -214,6 +214,7 @@ def test_mistakes(
 
 
 def test_tables_of_many_queries_are_cut() -> None:
+    sim.register("test-generating")(Generating)
     many = trace(*(plan(op(100 + i), name=f"p{i}") for i in range(30)))
     found = found_of(many, "fifo", "test-generating")
     parts = list(explanation(found, many, 2))
