@@ -127,7 +127,11 @@ def test_duckdb_is_measured_and_predicted(
     arguments += ["--threads", str(threads), "--concurrency", "1,3", "--out", str(out)]
     assert main(["validate", "duckdb", *arguments]) == 0
     assert "errors" in capsys.readouterr().out
-    assert sorted(file.name for file in out.iterdir()) == ["predictions.png", "results.json"]
+    assert sorted(file.name for file in out.iterdir()) == [
+        "config.json",
+        "predictions.png",
+        "results.json",
+    ]
     document = json.loads((out / "results.json").read_text())
     assert document["engine"].startswith("DuckDB")
     assert document["settings"]["queries"] == ["q1", "q3", "q6"]

@@ -253,7 +253,11 @@ def test_spark_is_measured_and_predicted(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "errors" in done.stdout
-    assert sorted(file.name for file in out.iterdir()) == ["predictions.png", "results.json"]
+    assert sorted(file.name for file in out.iterdir()) == [
+        "config.json",
+        "predictions.png",
+        "results.json",
+    ]
     document = json.loads((out / "results.json").read_text())
     assert [part["name"] for part in document["parts"]] == ["FIFO", "FAIR"]
     for part in document["parts"]:
