@@ -126,14 +126,14 @@ def root_order(
         if not view.operators_is_schedulable[row]:
             continue
         urgency = factor(operators[URGENCY, column])
-        if policy.rule[IS_SHORTEST_FIRST]:
-            left = view.operators_num_work_orders[row] - view.operators_num_done[row]
-            urgency /= max(left * state.work_order_us[column], 1e-9)
         if policy.rule[ORDER] == BY_PRICE:
             urgency *= max(state.path_us[column], 1.0)
             if view.operators_num_executors[row] > 0:  # those without executors come first
                 urgency *= 1e-30
-        elif not policy.rule[IS_SHORTEST_FIRST]:
+        elif policy.rule[IS_SHORTEST_FIRST]:
+            left = view.operators_num_work_orders[row] - view.operators_num_done[row]
+            urgency /= max(left * state.work_order_us[column], 1e-9)
+        else:
             urgency *= math.exp(-PLAN_STEP * count)
         columns[count], keys[count] = column, -urgency
         count += 1
