@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
+from lsched.choice import Choice
 from lsched.runner import blamed
 from lsched.watch import simulate_watched
-from sim import Allocation, Cluster, ClusterView, Event, Hold, QueryView, Result, Schedule
+from sim import Cluster, ClusterView, Event, QueryView, Result, Schedule
 from sim.engines import EngineName
 from traces import Trace
 
@@ -23,64 +23,6 @@ class Scenario:
     seed: int = 0
     history: bool = True
     engine: EngineName | None = None
-
-
-class Given(NamedTuple):
-    """An allocation, apart from the simulation that it was made in.
-
-    Attributes:
-        query_id, operator: of the execution root.
-        num_executors, pipeline_degree: as in ``Allocation``.
-    """
-
-    query_id: int
-    operator: int
-    num_executors: int
-    pipeline_degree: int
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A schedule, apart from the simulation that it was made in.
-
-    Attributes:
-        allocations: in order of precedence.
-        holds: (query, executors).
-        until_us: when to ask again at the latest.
-    """
-
-    allocations: tuple[Given, ...]
-    holds: tuple[tuple[int, int], ...]
-    until_us: int | None
-
-    @classmethod
-    def of(cls, schedule: Schedule) -> Choice:
-        """What a scheduler has answered."""
-        return cls(
-            tuple(
-                Given(
-                    each.operator.query.query_id,
-                    each.operator.index,
-                    each.num_executors,
-                    each.pipeline_degree,
-                )
-                for each in schedule.allocations
-            ),
-            tuple((hold.query.query_id, hold.num_executors) for hold in schedule.holds),
-            schedule.until_us,
-        )
-
-    def schedule(self, view: ClusterView) -> Schedule:
-        """The same answer in another simulation that is in the same state."""
-        queries = {query.query_id: query for query in view.queries}
-        return Schedule(
-            [
-                Allocation(queries[query_id].operators[operator], num_executors, degree)
-                for query_id, operator, num_executors, degree in self.allocations
-            ],
-            [Hold(queries[query_id], num_executors) for query_id, num_executors in self.holds],
-            self.until_us,
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from itertools import islice
 from rich.table import Table
 from rich.text import Text
 
-from lsched.explain import Explanation, Given, Parting, QueryState
+from lsched.choice import Given
+from lsched.explain import Explanation, Parting, QueryState
 from lsched.tables import counted, duration, number, plain_table, short_name, time_unit, wrapped
 from sim import QueryRecord, Result
 from traces import Trace

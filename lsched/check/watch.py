@@ -17,6 +17,8 @@ import msgspec
 
 from lsched.check.place import blame
 from lsched.check.situations import SEED, Situation
+from lsched.choice import Choice
+from lsched.watch import as_schedule
 from sim import ClairvoyantView, Event, InvalidSchedule, Schedule, Scheduler, Simulation, Stalled
 from sim.experience import brought_by
 
@@ -27,19 +29,15 @@ MAX_DECISION_S = 10.0
 
 
 class Decision(NamedTuple):
-    """A schedule in plain values, and when it was given.
+    """A schedule, and when it was given.
 
     Attributes:
         now_us: time of the scheduling event.
-        allocations: query_id, operator, num_executors and pipeline_degree of each.
-        holds: query_id and num_executors of each.
-        until_us: when to ask again at the latest.
+        choice: the schedule.
     """
 
     now_us: int
-    allocations: tuple[tuple[int, int, int, int], ...]
-    holds: tuple[tuple[int, int], ...]
-    until_us: int | None
+    choice: Choice
 
 
 ProblemKind = Literal["illegal", "exception", "stalled", "endless"]
@@ -119,7 +117,7 @@ def watch(
             except InvalidSchedule as error:
                 run.problem = Problem("illegal", f"at {view.now_us:,} µs: {error}")
                 break
-            run.decisions.append(_decision(view.now_us, schedule))
+            run.decisions.append(Decision(view.now_us, Choice.of(as_schedule(schedule))))
     except Stalled as error:
         run.problem = Problem("stalled", str(error))
     except Hung as error:
@@ -138,11 +136,11 @@ def parting(first: Sequence[Decision], second: Sequence[Decision]) -> str | None
         if one is None or other is None or one.now_us != other.now_us:
             times = (f"{each.now_us:,} µs" if each else "never" for each in (one, other))
             return "the next scheduling event comes at different times: {} and {}".format(*times)
-        return f"at {one.now_us:,} µs {_unlike(one, other)}"
+        return f"at {one.now_us:,} µs {_unlike(one.choice, other.choice)}"
     return None
 
 
-def _unlike(one: Decision, other: Decision) -> str:
+def _unlike(one: Choice, other: Choice) -> str:
     """What distinguishes two answers to one scheduling event."""
     for place, pair in enumerate(zip_longest(one.allocations, other.allocations), start=1):
         if pair[0] != pair[1]:
@@ -163,25 +161,6 @@ def _listed(answer: Any) -> Any:
     if isinstance(answer, Schedule) and isinstance(answer.allocations, Iterator):
         return msgspec.structs.replace(answer, allocations=list(answer.allocations))
     return list(answer) if isinstance(answer, Iterator) else answer
-
-
-def _decision(now_us: int, schedule: Any) -> Decision:
-    if not isinstance(schedule, Schedule):
-        schedule = Schedule(schedule)
-    return Decision(
-        now_us,
-        tuple(
-            (
-                each.operator.query.query_id,
-                each.operator.index,
-                int(each.num_executors),
-                int(each.pipeline_degree),
-            )
-            for each in schedule.allocations
-        ),
-        tuple((each.query.query_id, int(each.num_executors)) for each in schedule.holds),
-        schedule.until_us,
-    )
 
 
 def _endless(simulation: Simulation, situation: Situation) -> Problem:
