@@ -13,8 +13,9 @@ import datetime
 import json
 import os
 import reprlib
+import shlex
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -96,10 +97,45 @@ def write_config(options: Any, directory: Path) -> None:
     document = {
         COMMAND: command_of(type(options)),
         MADE_BY: {**versions(), "date": datetime.datetime.now(datetime.UTC).date().isoformat()},
-        **dict(_values(options)),
+        **values_of(options),
     }
     with atomic_file(directory / CONFIG_FILE) as out:
         out.write(json.dumps(document, indent=2).encode() + b"\n")
+
+
+def command_line(
+    options: type[Any], values: Mapping[str, Any], positional: str, left_out: Collection[str] = ()
+) -> str:
+    """The shortest command line with these options: without what is its default.
+
+    Args:
+        options: a command's options.
+        values: by name on the command line, see ``values_of``.
+        positional: the one that stands first, without its name; several values.
+        left_out: options that do not matter.
+    """
+    words = ["lsched", *command_of(options).split(), *map(str, values[positional])]
+    for key, field, _ in _flat(options):
+        value = values.get(key, _default(field))
+        if key == positional or key in left_out or value == _default(field):
+            continue
+        if isinstance(value, bool):
+            words.append(f"--{key}" if value else f"--no-{key}")
+        else:
+            several = value if isinstance(value, list | tuple) else [value]
+            words += [f"--{key}", *map(str, several)]
+    return shlex.join(words)
+
+
+def values_of(options: Any) -> dict[str, object]:
+    """All options of a command by name on the command line, as plain values."""
+    return dict(_values(options))
+
+
+def _default(field: dataclasses.Field[Any]) -> object:
+    if field.default_factory is not dataclasses.MISSING:
+        return _plain(field.default_factory())
+    return _plain(field.default)
 
 
 def _flat(options: type[Any]) -> Iterator[tuple[str, dataclasses.Field[Any], Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +20,8 @@ import sim
 import traces
 from lsched.arrivals import Arrivals
 from lsched.cli import main
+from lsched.commands.train import Options
+from lsched.config_file import values_of
 from lsched.learn.base_rules import best_rule, candidates
 from lsched.learn.checkpoint import load
 from lsched.learn.config import PolicyConfig
@@ -36,6 +39,7 @@ from lsched.learn.training import (
     train,
 )
 from lsched.learn.workload import Case, cost_of, mean_ratio
+from lsched.parsing import parse_options
 from lsched.plots.learning import learning_curves
 
 CASE = Case(
@@ -118,6 +122,11 @@ def test_the_command_writes_a_policy_and_goes_on(
     assert "give the same options" in capsys.readouterr().err
     config = json.loads((tmp_path / "mine" / "config.json").read_text())
     assert (config["generations"], config["sigma"], config["resume"]) == (2, 0.2, False)
+    words = shlex.split(load(tmp_path / "mine").card.training.command)
+    made = parse_options(Options, "lsched train", words[2:])
+    told = {each: value for each, value in config.items() if each not in ("command", "made_by")}
+    assert words[:2] == ["lsched", "train"]
+    assert values_of(replace(made, workers=config["workers"], tensorboard=False)) == told
 
 
 def test_without_the_direct_map_it_cannot_be_trained_first(

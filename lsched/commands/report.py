@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from lsched.arrivals import Arrivals
 from lsched.commands import compare
 from lsched.commands.console import output_console
 from lsched.commands.options import ArrivalOptions, OptionalText, OptionalWholeNumber
+from lsched.config_file import command_line
 from lsched.errors import OptionError
 from lsched.html import (
     CaseResults,
@@ -77,15 +76,9 @@ def command_text(options: Mapping[str, Any]) -> str:
     """
     if not options:
         return ""
-    default = dataclasses.asdict(compare.Options(traces=(), schedulers=""))
-    words = ["lsched", "compare", *options["traces"]]
     flat = {**options, **options.get("arrivals", {})}
-    for key, usual in {**default, **default["arrivals"]}.items():
-        value = flat.get(key, usual)
-        if key not in ("traces", "arrivals", "workers") and value != usual:
-            words.append(f"--{key.replace('_', '-')}")
-            words += [] if value is True else [str(value)]
-    return shlex.join(words)
+    values = {key.replace("_", "-"): value for key, value in flat.items()}
+    return command_line(compare.Options, values, "traces", ["workers"])
 
 
 def _check_charts(options: Options, results: Results) -> None:

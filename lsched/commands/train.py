@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +29,7 @@ from lsched.commands.options import (
     chosen_engine,
 )
 from lsched.commands.suite_options import DEFAULT_DATA, DataPath, chosen_cases
-from lsched.config_file import write_config
+from lsched.config_file import command_line, values_of, write_config
 from lsched.errors import OptionError
 from lsched.learn.base_rules import best_rule
 from lsched.learn.checkpoint import Checkpoint
@@ -69,6 +68,8 @@ DIRECT_GENERATIONS = 40
 """If not given."""
 LIMITS = ("generations", "minutes", "patience")
 """What may differ when a training goes on."""
+NO_MATTER = ("resume", "workers", "tensorboard")
+"""What the policy does not depend on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,7 +221,7 @@ def run(options: Options) -> None:
     write_config(replace(options, resume=False), options.out)
     state = first
     setting = Setting(tuple(cases), policy, options.objective, costs)
-    command = "lsched " + shlex.join(sys.argv[1:])
+    command = command_line(Options, values_of(options), "traces", NO_MATTER)
     with Evaluator(setting, options.workers) as evaluator, _curves(options) as write:
         show = _Display(config, "fair" if policy.rule == NO_RULE else "rule")
         for state in train(evaluator, config, first):
