@@ -73,7 +73,7 @@ def run(options: Options) -> None:
 def command_text(options: Mapping[str, Any]) -> str:
     """The command line of ``lsched compare`` with these options, without what is its default.
 
-    Workers are left out: results do not depend on them.
+    Workers and Ray are left out: results do not depend on them.
     """
     if not options:
         return ""
@@ -82,7 +82,7 @@ def command_text(options: Mapping[str, Any]) -> str:
     flat = {**options, **options.get("arrivals", {})}
     for key, usual in {**default, **default["arrivals"]}.items():
         value = flat.get(key, usual)
-        if key not in ("traces", "arrivals", "workers") and value != usual:
+        if key not in ("traces", "arrivals", "workers", "ray") and value != usual:
             words.append(f"--{key.replace('_', '-')}")
             words += [] if value is True else [str(value)]
     return shlex.join(words)

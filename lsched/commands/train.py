@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,8 +26,11 @@ from lsched.commands.options import (
     OptionalPath,
     OptionalText,
     OutputPath,
+    RayAddress,
     WholeNumber,
+    WorkersCount,
     chosen_engine,
+    chosen_workers,
 )
 from lsched.commands.suite_options import DEFAULT_DATA, DataPath, chosen_cases
 from lsched.config_file import write_config
@@ -59,7 +62,6 @@ from lsched.learn.training import (
     train,
 )
 from lsched.learn.workload import Case
-from lsched.runner import num_cores
 from lsched.specs import parse_cluster
 from lsched.tables import duration
 from sim.experience import StartHistory
@@ -168,8 +170,8 @@ class Options:
     window: Count = 400
     """Of a trace that is replayed, queries of a run."""
 
-    workers: WholeNumber = field(default_factory=num_cores)
-    """Processes to run in; the result does not depend on it."""
+    workers: WorkersCount = None
+    ray: RayAddress = None
 
     tensorboard: bool = True
     """Whether to write curves for TensorBoard to the directory."""
@@ -221,7 +223,11 @@ def run(options: Options) -> None:
     state = first
     setting = Setting(tuple(cases), policy, options.objective, costs)
     command = "lsched " + shlex.join(sys.argv[1:])
-    with Evaluator(setting, options.workers) as evaluator, _curves(options) as write:
+    with (
+        chosen_workers(options.workers, options.ray) as workers,
+        Evaluator(setting, workers) as evaluator,
+        _curves(options) as write,
+    ):
         show = _Display(config, "fair" if policy.rule == NO_RULE else "rule")
         for state in train(evaluator, config, first):
             write_state(options.out, state, description, costs)
