@@ -222,14 +222,24 @@ def _connect(ray: Any, address: str, num_workers: int | None) -> None:
 
 
 def _check_port(address: str) -> None:
-    """Whether anything answers there; Ray itself takes long to say that nothing does."""
-    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    """Whether a cluster answers there; Ray itself takes minutes to say that none does."""
+    place = address.rpartition("://")[2]
+    host, colon, port = place.rpartition(":")
     if not colon or not port.isdecimal():
         return
     try:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
     except (OSError, OverflowError) as error:
         raise OptionError(f"no Ray cluster at {address!r}: {error}") from None
+    if os.environ.get("RAY_USE_TLS", "0") != "0":
+        return
+    import grpc  # Ray's own protocol
+
+    with grpc.insecure_channel(place, [("grpc.enable_http_proxy", 0)]) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(CONNECT_S)
+        except grpc.FutureTimeoutError:
+            raise OptionError(f"no Ray cluster at {address!r}: something else is there") from None
 
 
 def _quieten(ray: ModuleType) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -237,8 +239,17 @@ def test_no_cluster_at_an_address(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_something_else_at_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lsched.ray_executor, "CONNECT_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        for text in (address, f"ray://{address}"):
+            with pytest.raises(OptionError, match=f"no Ray cluster at '{text}': something else"):
+                RayExecutor(text)
+
+
 def test_without_ray(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "ray", None)
     assert main(["compare", "tpch", "--schedulers", "fair", "--ray", "auto"]) == 2
     assert capsys.readouterr().err == (
         "lsched: error: --ray needs Ray, which is missing: pip install 'lsched[ray]'\n"
