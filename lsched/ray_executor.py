@@ -101,7 +101,10 @@ class _Team:
         """Wait a while; then what workers have to say."""
         ray = self._ray
         asked = {worker.answer: worker for worker in workers if worker.answer is not None}
-        ready, _ = ray.wait(list(asked), timeout=CHECK_S)
+        try:
+            ready, _ = ray.wait(list(asked), timeout=CHECK_S)
+        except ray.exceptions.RayError as error:
+            raise WorkerError(f"the Ray cluster is lost: {_first_line(error)}") from None
         self._check_patience(workers, bool(ready))
         for reference in ready:
             worker = asked[reference]
