@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test test-spark check format bench identity long figures page results policies studies tuned validation outages engines clean
+.PHONY: demo test test-spark check format bench scaling identity long figures page results policies studies tuned validation outages engines clean
 
 demo: $(VENV)/installed  ## compare schedulers on the shipped trace
 	$(BIN)/lsched compare tpch --schedulers fifo,fair,stride,weighted-fair:alpha=-1,srpt:size=history+share=2,lsched,oracle-srpt \
@@ -30,6 +30,9 @@ bench: $(VENV)/installed-dev  ## speed of the simulator, of importing large file
 	$(BIN)/python benchmarks/importers.py
 	$(BIN)/python benchmarks/policy.py
 	$(BIN)/python benchmarks/training.py
+
+scaling: $(VENV)/installed-dev  ## how runs per second grow with workers, here and on Ray: tables of docs/cluster.md
+	$(BIN)/python benchmarks/scaling.py
 
 policies: $(VENV)/installed-dev  ## train the policies that come with lsched again; takes hours
 	$(BIN)/python benchmarks/policies.py

@@ -3,6 +3,7 @@
 from lsched.arrivals import Arrivals
 from lsched.compare import Case, Comparison, Outcome, compare
 from lsched.errors import CheckpointError, OptionError, WorkerError
+from lsched.ray_executor import RayExecutor
 from lsched.runner import Lost, Run
 from lsched.specs import parse_cluster, parse_seeds
 from lsched.statistics import Ratio
@@ -20,6 +21,7 @@ __all__ = [
     "OptionError",
     "Outcome",
     "Ratio",
+    "RayExecutor",
     "Run",
     "Tuning",
     "WorkerError",

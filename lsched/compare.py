@@ -12,6 +12,7 @@ import numpy as np
 
 from lsched.arrivals import Arrivals
 from lsched.errors import OptionError, WorkerError
+from lsched.executor import Executor
 from lsched.runner import Job, Lost, Progress, Run, Setting, bounds_of, run_all
 from lsched.specs import check_engine, check_schedulers, check_seeds, parse_cluster
 from lsched.statistics import Ratio, paired_ratio
@@ -189,7 +190,7 @@ def compare(
     engine: EngineName | None = None,
     reference: str | None = None,
     bounds: Method = "fast",
-    workers: int = 1,
+    workers: int | Executor = 1,
     progress: Progress | None = None,
 ) -> Comparison:
     """Run every scheduler on every trace, kind of arrivals and seed.
@@ -214,7 +215,8 @@ def compare(
         reference: the scheduler that ratios refer to; default ``fair`` if it is there, else the
             first.
         bounds: how lower bounds are worked out, see ``sim.lower_bounds``.
-        workers: processes. More than one need the caller's ``if __name__ == "__main__":``.
+        workers: processes, or an executor: ``RayExecutor``. More than one process need the caller's
+            ``if __name__ == "__main__":``.
         progress: called after each run.
 
     Raises:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from lsched.arrivals import Arrivals
-from lsched.errors import OptionError
-from lsched.workers import Death, JobError, Workers
+from lsched.crew import Crew, JobError, executor_of
+from lsched.executor import Death, Executor
+from lsched.needed_files import check_needed_files, needed_files
 from sim import (
     Cluster,
     ClusterError,
@@ -25,7 +28,7 @@ from sim import (
     simulate,
 )
 from sim.bounds import Method
-from sim.engines import EngineName
+from sim.engines import EngineName, ready_engine
 from traces import Trace, TraceError
 
 RUN_ERRORS = (
@@ -88,7 +91,7 @@ def run_all(
     setting: Setting,
     jobs: Sequence[Job],
     *,
-    workers: int = 1,
+    workers: int | Executor = 1,
     progress: Progress | None = None,
 ) -> list[Run | Lost]:
     """Do every job; the runs are in the order of the jobs.
@@ -99,26 +102,33 @@ def run_all(
     Args:
         setting: what all runs share.
         jobs: the runs to do.
-        workers: processes; 1 runs everything in this one, which is what notebooks and schedulers
-            registered in an interactive session need.
+        workers: processes, or an executor such as ``RayExecutor``; 1 runs everything in this
+            process, which is what notebooks and schedulers registered in an interactive session
+            need.
         progress: called after each run.
 
     Raises:
-        OptionError: workers is not a whole number from 1.
+        OptionError: workers is neither a whole number from 1 nor an executor.
         WorkerError: no worker process could begin.
         TraceError, InvalidSchedule, Stalled, UnknownScheduler, SchedulerError: a run failed; the
             message names trace, scheduler and seed.
     """
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-        raise OptionError(f"workers is {workers!r}, expected a whole number from 1")
-    if workers > 1 and len(jobs) > 1:
-        return _run_parallel(setting, jobs, workers, progress)
-    runs: list[Run | Lost] = []
-    for index, job in enumerate(jobs):
-        runs.append(_run(setting, job))
-        if progress is not None:
-            progress(index + 1, len(jobs))
-    return runs
+    executor, prepare = executor_of(workers), None
+    if not isinstance(workers, int):
+        prepare = partial(_prepare, needed_files(job.scheduler for job in jobs), _has_policies())
+    elif len(jobs) == 1:
+        executor = None
+    try:
+        with Crew(executor, _run, setting, _kind, prepare) as crew:
+            results = crew.do_all(jobs, progress)
+    except JobError as failure:
+        if isinstance(failure.error, UnknownScheduler):
+            _check_is_known_here_only(jobs[failure.index].scheduler)
+        raise failure.error from None
+    return [
+        Lost(job, result.reason) if isinstance(result, Death) else result
+        for job, result in zip(jobs, results, strict=True)
+    ]
 
 
 def simulate_job(setting: Setting, job: Job, *, record_events: bool = False) -> Result:
@@ -167,23 +177,24 @@ def _run(setting: Setting, job: Job) -> Run:
     return Run(job.seed, tuple(result.queries), result.summary(), bounds)
 
 
-def _run_parallel(
-    setting: Setting, jobs: Sequence[Job], workers: int, progress: Progress | None
-) -> list[Run | Lost]:
-    def kind(job: Job) -> Hashable:
-        return job.trace, job.arrivals, job.scheduler
+def _prepare(files: dict[str, str], has_policies: bool, setting: Setting) -> None:
+    """On another machine: check that it has the same schedulers, and compile what runs need."""
+    check_needed_files(files)
+    if setting.engine == "fast":
+        ready_engine("fast")
+        if has_policies:
+            from lsched.learn.inference.decider import make_ready
 
-    try:
-        with Workers(_run, setting, jobs, kind) as crew:
-            results = crew.do_all(workers, progress or (lambda done, total: None))
-    except JobError as failure:
-        if isinstance(failure.error, UnknownScheduler):
-            _check_is_known_here_only(jobs[failure.index].scheduler)
-        raise failure.error from None
-    return [
-        Lost(job, result.reason) if isinstance(result, Death) else result
-        for job, result in zip(jobs, results, strict=True)
-    ]
+            make_ready()
+
+
+def _has_policies() -> bool:
+    """Whether one of the schedulers that have been made here was a compiled policy."""
+    return "lsched.learn.inference.entry" in sys.modules
+
+
+def _kind(job: Job) -> Hashable:
+    return job.trace, job.arrivals, job.scheduler
 
 
 def _check_is_known_here_only(scheduler: str) -> None:
@@ -193,5 +204,6 @@ def _check_is_known_here_only(scheduler: str) -> None:
         return
     raise UnknownScheduler(
         f"scheduler {scheduler!r} is registered only in the calling process, worker processes do "
-        "not know it; put it in a file, as path/to/file.py:ClassName, or use workers=1"
+        "not know it; put it in a file, as path/to/file.py:ClassName, or in a package that is "
+        "installed wherever they run, or use workers=1"
     )

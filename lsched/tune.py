@@ -15,6 +15,7 @@ from pathlib import Path
 from lsched.arrivals import Arrivals
 from lsched.compare import Comparison, compare
 from lsched.errors import OptionError, WorkerError, missing_runs
+from lsched.executor import Executor
 from lsched.runner import Progress
 from lsched.specs import check_schedulers, grid_specs
 from sim import Cluster, make_scheduler
@@ -102,7 +103,7 @@ def tune(
     objective: str = "mean_latency_s",
     history: bool = True,
     engine: EngineName | None = None,
-    workers: int = 1,
+    workers: int | Executor = 1,
     progress: Progress | None = None,
 ) -> Tuning:
     """Try every combination of a grid, and the scheduler as it is given.
@@ -122,7 +123,7 @@ def tune(
         objective: one of ``OBJECTIVES``, minimised.
         history: whether schedulers see completed runs.
         engine: see ``Simulation``; the results are the same.
-        workers: processes.
+        workers: processes, or an executor.
         progress: called after each run.
 
     Raises:

@@ -182,8 +182,8 @@ DEEP = 100_000
         ("[arrivals]\nload = 0.5", "no option 'arrivals'"),
         ("load = '0.5'", "load is '0.5': Expected `float | null`, got `str`"),
         ("load = true", "load is True: Expected `float | null`, got `bool`"),
-        ("workers = 1.5", "workers is 1.5: Expected `int`, got `float`"),
-        ("workers = true", "workers is True: Expected `int`, got `bool`"),
+        ("workers = 1.5", "workers is 1.5: Expected `int | null`, got `float`"),
+        ("workers = true", "workers is True: Expected `int | null`, got `bool`"),
         ("batch = 1", "batch is 1: Expected `bool`, got `int`"),
         ("seeds = 10", "seeds is 10: Expected `str`, got `int`"),
         ("traces = 'tpch'", "traces is 'tpch': Expected `array`, got `str`"),
@@ -222,7 +222,7 @@ def test_mistakes_in_a_file_are_one_line(
         ("[" * DEEP, "not JSON: "),
         ('{"out": "\\ud800"}', "not a text that a command line can have"),
         ('{"load": {"__class__": "os.system"}}', "load is {'__class__': 'os.system'}: Expected"),
-        ('{"workers": null}', "workers is None: Expected `int`, got `null`"),
+        ('{"cluster": null}', "cluster is None: Expected `str`, got `null`"),
     ],
 )
 def test_mistakes_in_json_likewise(

@@ -17,10 +17,10 @@ from test_compare import without_wall_clock
 import traces
 from lsched import Comparison, WorkerError, compare
 from lsched.cli import main
+from lsched.crew import MAX_DEATHS
 from lsched.plots import write_plots
 from lsched.report import query_rows, results
 from lsched.tables import comparison_table
-from lsched.workers import MAX_DEATHS
 from sim import Cluster, SchedulerError
 from traces import Trace
 

@@ -15,8 +15,10 @@ from lsched.check.report import Result
 from lsched.check.situations import BUSIEST, SEED, situation
 from lsched.check.subject import Runs, Subject
 from lsched.check.watch import Decision, Run, parting
+from lsched.crew import Crew, JobError
 from lsched.errors import WorkerError
-from lsched.workers import Death, JobError, Workers
+from lsched.executor import Death
+from lsched.workers import Processes
 from sim import UnknownScheduler, digest, simulate
 from sim.engines import VARIABLE, engine_name, is_fast_installed, ready_engine
 
@@ -43,8 +45,11 @@ def on_process(subject: Subject, runs: Runs) -> Result:
     jobs = [tuple(runs)]
     hash_seed = "2" if os.environ.get(HASH_SEED) == "1" else "1"
     try:
-        with _environment(HASH_SEED, hash_seed), Workers(_run_all, subject, jobs, str) as crew:
-            (there,) = crew.do_all(1, lambda done, total: None)
+        with (
+            _environment(HASH_SEED, hash_seed),
+            Crew(Processes(1), _run_all, subject, str) as crew,
+        ):
+            (there,) = crew.do_all(jobs)
     except JobError as failure:
         if isinstance(failure.error, UnknownScheduler):
             return "not checked", "it is known in this process only"

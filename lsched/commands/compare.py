@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,16 +18,17 @@ from lsched.commands.options import (
     OnOff,
     OptionalPath,
     OptionalText,
+    RayAddress,
     SeedsText,
-    WholeNumber,
+    WorkersCount,
     chosen_engine,
+    chosen_workers,
 )
 from lsched.compare import Comparison, compare
 from lsched.config_file import write_config
 from lsched.errors import OptionError
 from lsched.output import output_directory
 from lsched.report import write_comparison
-from lsched.runner import num_cores
 from lsched.specs import parse_schedulers, parse_seeds
 from lsched.tables import comparison_table
 from sim.bounds import Method
@@ -76,8 +77,8 @@ class Options:
     format: Literal["png", "pdf", "svg"] = "png"
     """Format of the plots."""
 
-    workers: WholeNumber = field(default_factory=num_cores)
-    """Processes to run in."""
+    workers: WorkersCount = None
+    ray: RayAddress = None
 
     arrivals: ArrivalGroup = NO_ARRIVAL_OPTIONS
 
@@ -117,7 +118,10 @@ def _compare(options: Options) -> Comparison:
     if not options.traces:
         raise OptionError("no trace given (see lsched compare --help)")
     engine = chosen_engine(options.engine)
-    with progress_bar("simulating") as progress:
+    with (
+        chosen_workers(options.workers, options.ray) as workers,
+        progress_bar("simulating") as progress,
+    ):
         return compare(
             options.traces,
             parse_schedulers(options.schedulers),
@@ -128,7 +132,7 @@ def _compare(options: Options) -> Comparison:
             engine=engine,
             reference=options.reference,
             bounds=options.bounds,
-            workers=options.workers,
+            workers=workers,
             progress=progress,
         )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +15,8 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from lsched.arrivals import NUM_QUERIES, REAL, Arrivals
 from lsched.errors import OptionError
+from lsched.executor import Executor
+from lsched.runner import num_cores
 from lsched.specs import check_engine, parse_numbers
 from sim.engines import HOW_TO_GET_FAST, EngineName, is_fast_installed
 from traces import Part, SplitBy
@@ -63,6 +66,21 @@ SeedsText = Annotated[
     str,
     tyro.conf.arg(
         metavar="SEEDS", help="A count (10 means 0 to 9), a range (100-109) or a list (3,7,11)."
+    ),
+]
+WorkersCount = Annotated[
+    OptionalWholeNumber,
+    tyro.conf.arg(
+        help="Processes to run in, or with --ray how many on the cluster at most; if not given, as "
+        "many as there are cores, or CPUs of the cluster. The result does not depend on it."
+    ),
+]
+RayAddress = Annotated[
+    OptionalText,
+    tyro.conf.arg(
+        metavar="ADDRESS",
+        help="Run on a Ray cluster: auto (the one that this machine is part of), HOST:6379, or "
+        "ray://HOST:10001; local starts one here. Needs the extra ray.",
     ),
 ]
 TraceText = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TRACE")]
@@ -173,3 +191,19 @@ def chosen_engine(option: EngineOption) -> EngineName:
         print(f"lsched: {HOW_TO_GET_FAST}", file=sys.stderr)
         name = "simpy"
     return check_engine(name)
+
+
+@contextmanager
+def chosen_workers(workers: int | None, ray: str | None) -> Iterator[int | Executor]:
+    """Who does the runs: processes of this machine, or a Ray cluster, connected meanwhile.
+
+    Raises:
+        OptionError: there is no such cluster, or Ray is not installed.
+    """
+    if ray is None:
+        yield num_cores() if workers is None else workers
+        return
+    from lsched.ray_executor import RayExecutor
+
+    with RayExecutor(ray, workers) as cluster:
+        yield cluster

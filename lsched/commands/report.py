@@ -72,13 +72,13 @@ def run(options: Options) -> None:
 def command_text(options: Mapping[str, Any]) -> str:
     """The command line of ``lsched compare`` with these options, without what is its default.
 
-    Workers are left out: results do not depend on them.
+    Workers and Ray are left out: results do not depend on them.
     """
     if not options:
         return ""
     flat = {**options, **options.get("arrivals", {})}
     values = {key.replace("_", "-"): value for key, value in flat.items()}
-    return command_line(compare.Options, values, "traces", ["workers"])
+    return command_line(compare.Options, values, "traces", ["workers", "ray"])
 
 
 def _check_charts(options: Options, results: Results) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +16,9 @@ from lsched.commands.options import (
     OptionalPath,
     OptionalText,
     OutputPath,
-    WholeNumber,
+    RayAddress,
+    WorkersCount,
+    chosen_workers,
 )
 from lsched.commands.suite_options import (
     DEFAULT_CASES,
@@ -27,7 +29,6 @@ from lsched.commands.suite_options import (
 )
 from lsched.config_file import write_config
 from lsched.errors import IncompleteError, missing_runs
-from lsched.runner import num_cores
 from lsched.specs import parse_schedulers
 from lsched.suite import CASES, Policies, read_policies, read_tuned, run_case
 from lsched.suite.included import with_tables
@@ -72,8 +73,8 @@ class Options:
     queries: OptionalCount = None
     """Number of queries to draw, instead of the case's own."""
 
-    workers: WholeNumber = field(default_factory=num_cores)
-    """Processes to run in."""
+    workers: WorkersCount = None
+    ray: RayAddress = None
 
 
 def run(options: Options) -> None:
@@ -92,20 +93,23 @@ def run(options: Options) -> None:
     write_config(options, options.out)  # now: what is interrupted can be run again
     console = output_console()
     incomplete = []
-    for case in cases:
-        with progress_bar(case.name) as progress:
-            finished = run_case(
-                case,
-                tuned_of(case, tuned),
-                policies,
-                options.out,
-                data=options.data,
-                workers=options.workers,
-                progress=progress,
+    with chosen_workers(options.workers, options.ray) as workers:
+        for case in cases:
+            with progress_bar(case.name) as progress:
+                finished = run_case(
+                    case,
+                    tuned_of(case, tuned),
+                    policies,
+                    options.out,
+                    data=options.data,
+                    workers=workers,
+                    progress=progress,
+                )
+            incomplete += finished.incomplete
+            how = (
+                f"{counted(finished.num_run, 'scheduler')} run" if finished.num_run else "unchanged"
             )
-        incomplete += finished.incomplete
-        how = f"{counted(finished.num_run, 'scheduler')} run" if finished.num_run else "unchanged"
-        console.print(f"{case.name}: {how}", soft_wrap=True)
+            console.print(f"{case.name}: {how}", soft_wrap=True)
     _write_tables(options, read_documents(options.out, CASES), tuned)
     console.print(f"\nwritten to {options.out}", soft_wrap=True)
     if incomplete:

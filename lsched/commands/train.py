@@ -6,7 +6,7 @@ import dataclasses
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,8 +25,11 @@ from lsched.commands.options import (
     OptionalPath,
     OptionalText,
     OutputPath,
+    RayAddress,
     WholeNumber,
+    WorkersCount,
     chosen_engine,
+    chosen_workers,
 )
 from lsched.commands.suite_options import DEFAULT_DATA, DataPath, chosen_cases
 from lsched.config_file import command_line, values_of, write_config
@@ -58,7 +61,6 @@ from lsched.learn.training import (
     train,
 )
 from lsched.learn.workload import Case
-from lsched.runner import num_cores
 from lsched.specs import parse_cluster
 from lsched.tables import duration
 from sim.experience import StartHistory
@@ -68,7 +70,7 @@ DIRECT_GENERATIONS = 40
 """If not given."""
 LIMITS = ("generations", "minutes", "patience")
 """What may differ when a training goes on."""
-NO_MATTER = ("resume", "workers", "tensorboard")
+NO_MATTER = ("resume", "workers", "ray", "tensorboard")
 """What the policy does not depend on."""
 
 
@@ -169,8 +171,8 @@ class Options:
     window: Count = 400
     """Of a trace that is replayed, queries of a run."""
 
-    workers: WholeNumber = field(default_factory=num_cores)
-    """Processes to run in; the result does not depend on it."""
+    workers: WorkersCount = None
+    ray: RayAddress = None
 
     tensorboard: bool = True
     """Whether to write curves for TensorBoard to the directory."""
@@ -222,7 +224,11 @@ def run(options: Options) -> None:
     state = first
     setting = Setting(tuple(cases), policy, options.objective, costs)
     command = command_line(Options, values_of(options), "traces", NO_MATTER)
-    with Evaluator(setting, options.workers) as evaluator, _curves(options) as write:
+    with (
+        chosen_workers(options.workers, options.ray) as workers,
+        Evaluator(setting, workers) as evaluator,
+        _curves(options) as write,
+    ):
         show = _Display(config, "fair" if policy.rule == NO_RULE else "rule")
         for state in train(evaluator, config, first):
             write_state(options.out, state, description, costs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rich.console import Group
 from rich.text import Text
@@ -18,15 +18,16 @@ from lsched.commands.options import (
     OnOff,
     OptionalPath,
     OptionalText,
+    RayAddress,
     SeedsText,
     TraceText,
-    WholeNumber,
+    WorkersCount,
     chosen_engine,
+    chosen_workers,
 )
 from lsched.errors import missing_runs
 from lsched.output import check_output_files
 from lsched.report import finite, write_json
-from lsched.runner import num_cores
 from lsched.specs import parse_grid, parse_seeds
 from lsched.tables import INCOMPLETE_MARK, number, plain_table, short_name, time_unit
 from lsched.tune import Tuning, tune
@@ -67,8 +68,8 @@ class Options:
     out: OptionalPath = None
     """File for all candidates, as JSON."""
 
-    workers: WholeNumber = field(default_factory=num_cores)
-    """Processes to run in."""
+    workers: WorkersCount = None
+    ray: RayAddress = None
 
     arrivals: ArrivalGroup = NO_ARRIVAL_OPTIONS
 
@@ -78,7 +79,10 @@ def run(options: Options) -> None:
     if options.out is not None:
         check_output_files(options.out)
     engine = chosen_engine(options.engine)
-    with progress_bar("tuning") as progress:
+    with (
+        chosen_workers(options.workers, options.ray) as workers,
+        progress_bar("tuning") as progress,
+    ):
         tuning = tune(
             options.trace,
             options.scheduler,
@@ -89,7 +93,7 @@ def run(options: Options) -> None:
             objective=options.objective,
             history=options.history == "on",
             engine=engine,
-            workers=options.workers,
+            workers=workers,
             progress=progress,
         )
     try:

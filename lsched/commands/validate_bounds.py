@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from rich.table import Table
 
 from lsched.commands.console import output_console, progress_bar
-from lsched.commands.options import Count, OptionalPath, SeedsText, WholeNumber
+from lsched.commands.options import (
+    Count,
+    OptionalPath,
+    RayAddress,
+    SeedsText,
+    WholeNumber,
+    WorkersCount,
+    chosen_workers,
+)
 from lsched.compare import Case
 from lsched.config_file import write_config
 from lsched.errors import OptionError
 from lsched.output import output_directory
 from lsched.report import write_json
-from lsched.runner import num_cores
 from lsched.specs import parse_numbers, parse_seeds
 from lsched.tables import counted, limit_text, number, plain_table, short_name
 from lsched.validate.bounds import MAKESPAN, Check, check_tiny, check_traces
@@ -60,8 +67,8 @@ class Options:
     format: Literal["png", "pdf", "svg"] = "png"
     """Format of the plot."""
 
-    workers: WholeNumber = field(default_factory=num_cores)
-    """Processes to run in."""
+    workers: WorkersCount = None
+    ray: RayAddress = None
 
 
 def run(options: Options) -> None:
@@ -91,7 +98,10 @@ def _checks(options: Options) -> tuple[Check, dict[str, tuple[Case, ...]]]:
     if not names:
         return check, {}
     num_executors = preset(CLUSTER).num_executors
-    with progress_bar("simulating") as progress:
+    with (
+        chosen_workers(options.workers, options.ray) as workers,
+        progress_bar("simulating") as progress,
+    ):
         cases = check_traces(
             names,
             {PLAIN: Cluster(executors_per_node=num_executors), CLUSTER: CLUSTER},
@@ -100,7 +110,7 @@ def _checks(options: Options) -> tuple[Check, dict[str, tuple[Case, ...]]]:
             scale=SCALE,
             seeds=seeds,
             method=options.bounds,
-            workers=options.workers,
+            workers=workers,
             progress=progress,
         )
     return check, cases

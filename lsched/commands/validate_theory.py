@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from lsched.commands.console import output_console, progress_bar
-from lsched.commands.options import OptionalPath, WholeNumber
+from lsched.commands.options import (
+    OptionalPath,
+    RayAddress,
+    WholeNumber,
+    WorkersCount,
+    chosen_workers,
+)
 from lsched.config_file import write_config
 from lsched.output import output_directory
 from lsched.report import write_json
-from lsched.runner import num_cores
 from lsched.specs import check_seeds
 from lsched.validate.study import NUM_REPLICATIONS, QUICK_FACTOR, Study, all_systems, study
 from lsched.validate.theory_report import document, summary_lines, theory_table
@@ -44,8 +49,8 @@ class Options:
     format: Literal["png", "pdf", "svg"] = "png"
     """Format of the plot."""
 
-    workers: WholeNumber = field(default_factory=num_cores)
-    """Processes to run in."""
+    workers: WorkersCount = None
+    ray: RayAddress = None
 
 
 def run(options: Options) -> None:
@@ -67,13 +72,16 @@ def run(options: Options) -> None:
 
 def _study(options: Options) -> Study:
     (seed,) = check_seeds([options.seed])
-    with progress_bar("simulating") as progress:
+    with (
+        chosen_workers(options.workers, options.ray) as workers,
+        progress_bar("simulating") as progress,
+    ):
         return study(
             all_systems(),
             replications=options.replications,
             seed=seed,
             length=QUICK_FACTOR if options.quick else 1.0,
-            workers=options.workers,
+            workers=workers,
             progress=progress,
         )
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from types import TracebackType
 
 import numpy as np
 
+from lsched.crew import Crew, JobError, executor_of
+from lsched.errors import WorkerError
+from lsched.executor import Death, Executor
 from lsched.learn.config import PolicyConfig
 from lsched.learn.costs.experience import Experience
 from lsched.learn.costs.network import Weights
@@ -72,30 +72,21 @@ class Evaluator:
 
     Args:
         setting: what does not change.
-        workers: processes; 1: this one.
+        workers: processes, or an executor; 1: this process.
     """
 
-    def __init__(self, setting: Setting, workers: int = 1) -> None:
-        self.setting, self._workers = setting, workers
-        self._pool: ProcessPoolExecutor | None = None
-        if workers > 1:
-            make_ready()
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(workers, context, _begin, (setting,))
-        else:
-            _begin(setting)
+    def __init__(self, setting: Setting, workers: int | Executor = 1) -> None:
+        self.setting = setting
+        history = Experience(setting.costs) if setting.costs else True
+        self._crew: Crew[_Task, Outcome] = Crew(
+            executor_of(workers), _run, (setting, history), prepare=_prepare
+        )
 
     def __enter__(self) -> Evaluator:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=error is None, cancel_futures=True)
+    def __exit__(self, *_: object) -> None:
+        self._crew.__exit__()
 
     def of_policies(
         self, weights: np.ndarray | None, seeds: np.ndarray, cases: np.ndarray, share: float = 1.0
@@ -111,6 +102,9 @@ class Evaluator:
         Shapes:
             weights: (policies, weights), float32; seeds: (policies, seeds of each);
             cases: (policies, cases of each).
+
+        Raises:
+            WorkerError: a worker process died, and died again when nothing else ran.
         """
         tasks, targets = [], []
         for case in np.unique(cases):
@@ -126,7 +120,7 @@ class Evaluator:
                 its_weights = None if weights is None else weights[own]
                 tasks.append(_Task(int(case), its_weights, seeds[own], share))
                 targets.append((own, places[part]))
-        outcomes = list(map(_run, tasks) if self._pool is None else self._pool.map(_run, tasks))
+        outcomes = self._outcomes(tasks)
         costs = np.empty((*cases.shape, seeds.shape[1]))
         for target, outcome in zip(targets, outcomes, strict=True):
             costs[target] = outcome.costs
@@ -143,37 +137,42 @@ class Evaluator:
         cases = np.tile(np.arange(len(self.setting.cases)), (len(seeds), 1))
         return self.of_policies(copies, np.array(seeds)[:, None], cases).costs[:, :, 0].T
 
+    def _outcomes(self, tasks: list[_Task]) -> list[Outcome]:
+        try:
+            results = self._crew.do_all(tasks)
+        except JobError as failure:
+            raise failure.error from None
+        for result in results:
+            if isinstance(result, Death):
+                raise WorkerError(f"runs of the training are missing: {result.reason}")
+        return [result for result in results if not isinstance(result, Death)]
+
     @property
     def _num_tasks(self) -> int:
         """So that all processes have something to do, and do not wait long for the last."""
-        return 1 if self._workers == 1 else 2 * self._workers
+        return 1 if self._crew.size == 1 else 2 * self._crew.size
 
 
-_setting: Setting | None = None
-"""In a worker process, and in this one where there are none."""
-_experience: StartHistory = True
-"""What policies begin with."""
+def _prepare(_: object) -> None:
+    make_ready()
 
 
-def _begin(setting: Setting) -> None:
-    global _setting, _experience
-    _setting = setting
-    _experience = Experience(setting.costs) if setting.costs else True
-
-
-def _run(task: _Task) -> Outcome:
-    assert _setting is not None
-    case = _setting.cases[task.case]
+def _run(shared: tuple[Setting, StartHistory], task: _Task) -> Outcome:
+    setting, experience = shared
+    case = setting.cases[task.case]
     seeds: list[int] = task.seeds.ravel().tolist()
     drawn = {seed: case.run_of(seed, task.share) for seed in set(seeds)}
     runs: list[Trace] = [drawn[seed] for seed in seeds]
-    scheduler: str | Decider = _setting.policy.reference
+    scheduler: str | Decider = setting.policy.reference
     history: StartHistory = True
     if task.weights is not None:
-        history = _experience
+        history = experience
         members = np.repeat(np.arange(len(task.weights)), task.seeds.shape[1])
-        scheduler = Decider(_setting.policy, task.weights, members)
-    results = simulate_many(runs, scheduler, cluster=case.cluster, seeds=seeds, history=history)
-    costs = np.array([cost_of(result, _setting.objective) for result in results])
+        scheduler = Decider(setting.policy, task.weights, members)
+    # Whatever the environment says: the other engine would ask the first policy for all.
+    results = simulate_many(
+        runs, scheduler, cluster=case.cluster, seeds=seeds, history=history, engine="fast"
+    )
+    costs = np.array([cost_of(result, setting.objective) for result in results])
     num_decisions = sum(result.num_schedules for result in results)
     return Outcome(costs.reshape(task.seeds.shape), num_decisions)

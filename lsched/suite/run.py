@@ -13,6 +13,7 @@ from typing import Any
 import lsched
 from lsched.compare import Comparison, compare
 from lsched.errors import OptionError
+from lsched.executor import Executor
 from lsched.report import results, write_json
 from lsched.runner import Progress
 from lsched.specs import parse_cluster, text_of
@@ -84,7 +85,7 @@ def run_case(
     directory: Path,
     *,
     data: Path = DATA,
-    workers: int = 1,
+    workers: int | Executor = 1,
     progress: Progress | None = None,
 ) -> Finished:
     """Run whatever of a case has not been run, and write ``directory/CASE.json``.
@@ -100,7 +101,7 @@ def run_case(
         policies: what else to compare.
         directory: where results are.
         data: see ``workload``.
-        workers: processes, see ``compare``.
+        workers: see ``compare``.
         progress: called after each run.
 
     Raises:

@@ -9,6 +9,7 @@ import numpy as np
 
 from lsched.arrivals import Arrivals
 from lsched.compare import Case, compare
+from lsched.executor import Executor
 from lsched.runner import Progress
 from lsched.validate.instances import tiny_instance
 from lsched.validate.optimum import optimum
@@ -110,7 +111,7 @@ def check_traces(
     scale: float,
     seeds: Sequence[int],
     method: Method,
-    workers: int = 1,
+    workers: int | Executor = 1,
     progress: Progress | None = None,
 ) -> dict[str, tuple[Case, ...]]:
     """The limit against ``RULES`` on traces that are too large to solve; by cluster."""

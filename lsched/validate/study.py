@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
+from lsched.crew import Crew, JobError, executor_of
 from lsched.errors import OptionError, WorkerError
+from lsched.executor import Death, Executor
 from lsched.runner import Progress
 from lsched.validate.queues import SIZE_BINS, Sample, run
 from lsched.validate.services import CONSTANT, EXPONENTIAL, VARIABLE
@@ -21,7 +23,6 @@ from lsched.validate.theory import (
     round_robin_sojourns,
     srpt_sojourn,
 )
-from lsched.workers import Death, JobError, Workers
 
 CONFIDENCE = 0.99
 LOADS = (0.5, 0.7, 0.9)
@@ -195,7 +196,7 @@ def study(
     replications: int = NUM_REPLICATIONS,
     seed: int = 0,
     length: float = 1.0,
-    workers: int = 1,
+    workers: int | Executor = 1,
     progress: Progress | None = None,
 ) -> Study:
     """Simulate each queue several times; the result does not depend on ``workers``.
@@ -205,7 +206,7 @@ def study(
         replications: independent runs of each, each with its own random numbers.
         seed: of all random numbers.
         length: multiplies the number of queries of each run.
-        workers: processes.
+        workers: processes, or an executor.
         progress: called after each run.
 
     Raises:
@@ -216,10 +217,8 @@ def study(
         raise OptionError(
             f"replications is {replications}, expected at least {MIN_REPLICATIONS} for intervals"
         )
-    if workers < 1:
-        raise OptionError(f"workers is {workers}, expected a whole number from 1")
     jobs = [(system, seed, number, length) for system in systems for number in range(replications)]
-    samples = _results(jobs, workers, progress or (lambda done, total: None))
+    samples = _results(jobs, executor_of(workers), progress)
     by_system = {
         system: samples[at * replications : (at + 1) * replications]
         for at, system in enumerate(systems)
@@ -273,16 +272,12 @@ def _rows(system: System, samples: Sequence[Sample]) -> Iterator[Row]:
 Job = tuple[System, int, int, float]
 
 
-def _results(jobs: Sequence[Job], workers: int, progress: Progress) -> list[Sample]:
-    if workers == 1:
-        samples = []
-        for job in jobs:
-            samples.append(_run(None, job))
-            progress(len(samples), len(jobs))
-        return samples
+def _results(
+    jobs: Sequence[Job], executor: Executor | None, progress: Progress | None
+) -> list[Sample]:
     try:
-        with Workers(_run, None, jobs, lambda job: job[0]) as crew:
-            results = crew.do_all(workers, progress)
+        with Crew(executor, _run, None, lambda job: job[0]) as crew:
+            results = crew.do_all(jobs, progress)
     except JobError as failure:
         raise failure.error from None
     for (system, _, number, _), result in zip(jobs, results, strict=True):

@@ -1,0 +1,261 @@
+"""Runs on a Ray cluster of several nodes: the same results as here, also where a node is killed."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("ray")
+
+from builders import op, plan, trace
+from ray.cluster_utils import Cluster as RayCluster
+from test_cli import LSCHED, is_gone, slow_scheduler, wait_for
+from test_workers import SMALL, Order, figures, one_operator, two_operators
+
+import lsched.ray_executor
+import lsched.runner
+import traces
+from lsched import Comparison, OptionError, WorkerError, compare
+from lsched.cli import main
+from lsched.executor import Executor
+from lsched.needed_files import check_needed_files, needed_files
+from lsched.ray_executor import RayExecutor
+from sim import SchedulerError
+
+pytestmark = pytest.mark.usefixtures("light_processes")
+
+STORE_BYTES = 80 * 1024 * 1024
+QUICK_TO_MISS_NODES = {
+    "health_check_initial_delay_ms": 500,
+    "health_check_period_ms": 500,
+    "health_check_timeout_ms": 1000,
+    "health_check_failure_threshold": 3,
+}
+WAITING = """
+import os, pathlib, time, sim
+
+FOLDER = pathlib.Path(__file__).parent
+
+class Waiting:
+    '''Says that it has begun, and goes on when a file is gone.'''
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def decide(self, view):
+        (FOLDER / f"began-{self.seed}-{os.getpid()}").touch()
+        while (FOLDER / "wait").exists():
+            time.sleep(0.01)
+        return [sim.Allocation(operator, view.num_executors)
+                for query in view.queries for operator in query.schedulable]
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[RayCluster]:
+    """A head that does no work, and two nodes of a CPU each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        head = {"num_cpus": 0, "object_store_memory": STORE_BYTES, "include_dashboard": False}
+        started = RayCluster(
+            initialize_head=True, head_node_args={**head, "_system_config": QUICK_TO_MISS_NODES}
+        )
+        for _ in range(2):
+            started.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
+        yield started
+        started.shutdown()
+
+
+@pytest.fixture
+def executor(cluster: RayCluster) -> Iterator[RayExecutor]:
+    with RayExecutor(cluster.address) as connected:
+        yield connected
+
+
+@pytest.fixture
+def order(tmp_path: Path) -> Order:
+    return Order(tmp_path)
+
+
+def run(scheduler: str, workers: int | Executor = 1, seeds: int = 3) -> Comparison:
+    both = [two_operators(), one_operator()]
+    return compare(both, ["fair", scheduler], cluster=SMALL, seeds=seeds, workers=workers)
+
+
+def test_results_are_those_of_this_machine(executor: RayExecutor, order: Order) -> None:
+    assert executor.num_workers == 2
+    shown: list[tuple[int, int]] = []
+    both = [two_operators(), one_operator()]
+    there = compare(
+        both,
+        ["fair", order.scheduler],
+        cluster=SMALL,
+        seeds=3,
+        workers=executor,
+        progress=lambda done, total: shown.append((done, total)),
+    )
+    assert figures(there) == figures(run(order.scheduler))
+    assert shown == [(number + 1, 12) for number in range(12)]
+
+
+def test_a_node_that_is_killed_loses_nothing(cluster: RayCluster, tmp_path: Path) -> None:
+    file, wait = tmp_path / "waiting.py", tmp_path / "wait"
+    file.write_text(WAITING)
+    expected = run(f"{file}:Waiting")
+    for began in tmp_path.glob("began-*"):
+        began.unlink()
+    node = cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
+    wait.touch()
+
+    def kill_a_node() -> None:
+        wait_for(lambda: len(list(tmp_path.glob("began-*"))) == 3)
+        cluster.remove_node(node, allow_graceful=False)
+        workers = [path.name.rpartition("-")[2] for path in tmp_path.glob("began-*")]
+        wait_for(lambda: any(map(is_gone, workers)))
+        wait.unlink()
+
+    killer = threading.Thread(target=kill_a_node)
+    killer.start()
+    try:
+        with RayExecutor(cluster.address) as executor:
+            assert executor.num_workers == 3
+            comparison = run(f"{file}:Waiting", executor)
+    finally:
+        killer.join()
+    assert comparison.incomplete == []
+    assert figures(comparison) == figures(expected)
+    # Both traces have each seed; one of the six runs began twice.
+    assert len({path.name for path in tmp_path.glob("began-*")}) > 3
+
+
+def test_only_the_run_that_kills_its_worker_is_lost(executor: RayExecutor, order: Order) -> None:
+    undisturbed = run(order.scheduler)
+    order.die(0, how="once")
+    order.die(1)
+    order.die(2, "one", how="memory")
+    comparison = run(order.scheduler, executor)
+    assert [(e["trace"], e["seed"], e["reason"]) for e in comparison.incomplete] == [
+        ("test", 1, "worker process ended by SIGKILL, perhaps out of memory"),
+        ("test-1", 2, "worker process ran out of memory"),
+    ]
+    assert order.num_deaths == 1 + 2 + 2
+    lost = [("test", order.scheduler, 1), ("test-1", order.scheduler, 2)]
+    expected = figures(undisturbed)
+    assert figures(comparison) == {key: expected[key] for key in expected if key not in lost}
+
+
+def test_an_error_is_the_same_error(executor: RayExecutor, order: Order) -> None:
+    order.die(1, how="raise")
+    order.die(2, how="raise")
+    with pytest.raises(SchedulerError) as there:
+        run(order.scheduler, executor)
+    with pytest.raises(SchedulerError) as here:
+        run(order.scheduler)
+    assert str(there.value) == str(here.value)
+    assert "seed 1: " in str(there.value)
+
+
+def test_training_ends_with_the_same_weights(executor: RayExecutor) -> None:
+    pytest.importorskip("numba")
+    from test_train import POLICY, trained
+
+    from lsched.learn.training import begun
+
+    alone = trained(begun(POLICY, 0), 2)
+    together = trained(begun(POLICY, 0), 2, workers=executor)  # type: ignore[arg-type]
+    assert np.array_equal(alone.evolution.mean, together.evolution.mean)
+    assert np.array_equal(alone.best, together.best)
+    assert alone.validations[0].ratios == together.validations[0].ratios
+
+
+def test_machines_that_differ_are_named(
+    executor: RayExecutor, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(lsched.ray_executor, "identity", lambda: {"lsched": "0.0.9 (12345678)"})
+        with pytest.raises(WorkerError, match=r"machine .*: lsched is .*, expected 0\.0\.9 "):
+            run(order.scheduler, executor)
+    path = order.scheduler.partition(":")[0]
+    monkeypatch.setattr(lsched.runner, "needed_files", lambda schedulers: {path: "other"})
+    with pytest.raises(WorkerError, match=r"machine .*mortal\.py has another content"):
+        run(order.scheduler, executor)
+
+
+def test_files_that_schedulers_are_read_from(tmp_path: Path) -> None:
+    file, policy = tmp_path / "rule.py", tmp_path / "policy.json"
+    file.write_text("1")
+    policy.write_text("{}")
+    files = needed_files([f"{file}:Rule:a=1", "fair", f"learned:path={tmp_path}", f"{file}:Rule"])
+    assert set(files) == {str(file), str(policy), str(tmp_path / "policy.safetensors")}
+    check_needed_files(files)
+    file.write_text("2")
+    with pytest.raises(OptionError, match=r"rule\.py has another content"):
+        check_needed_files(files)
+    file.unlink()
+    with pytest.raises(OptionError, match=r"rule\.py is not there \(in "):
+        check_needed_files(files)
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "message"),
+    [(signal.SIGINT, 130, b"interrupted\n"), (signal.SIGTERM, 143, b"terminated\n")],
+)
+def test_a_signal_leaves_nothing_running(
+    cluster: RayCluster, tmp_path: Path, number: int, code: int, message: bytes
+) -> None:
+    traces.write(trace(plan(op(10), name="a")), tmp_path / "t.jsonl")
+    script, marker = slow_scheduler(tmp_path)
+    words = ["compare", str(tmp_path / "t.jsonl"), "--schedulers", f"{script}:Slow", "--seeds", "2"]
+    process = subprocess.Popen(
+        [*LSCHED, *words, "--ray", cluster.address],
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    wait_for(lambda: marker.exists() and marker.read_text() != "")
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (code, message)
+    wait_for(lambda: is_gone(marker.read_text()))
+
+
+def test_no_cluster_at_an_address(capsys: pytest.CaptureFixture[str]) -> None:
+    began_s = time.monotonic()
+    assert main(["compare", "tpch", "--schedulers", "fair", "--ray", "127.0.0.1:1"]) == 2
+    assert main(["compare", "tpch", "--schedulers", "fair", "--ray", "ray://127.0.0.1:1"]) == 2
+    assert time.monotonic() - began_s < 30
+    errors = capsys.readouterr().err.splitlines()
+    assert [line.partition(": [Errno")[0] for line in errors] == [
+        "lsched: error: no Ray cluster at '127.0.0.1:1'",
+        "lsched: error: no Ray cluster at 'ray://127.0.0.1:1'",
+    ]
+
+
+def test_something_else_at_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lsched.ray_executor, "CONNECT_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        for text in (address, f"ray://{address}"):
+            with pytest.raises(OptionError, match=f"no Ray cluster at '{text}': something else"):
+                RayExecutor(text)
+
+
+def test_without_ray(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert main(["compare", "tpch", "--schedulers", "fair", "--ray", "auto"]) == 2
+    assert capsys.readouterr().err == (
+        "lsched: error: --ray needs Ray, which is missing: pip install 'lsched[ray]'\n"
+    )
+
+
+def test_a_wrong_number_of_workers() -> None:
+    with pytest.raises(OptionError, match="workers is 0, expected a whole number from 1"):
+        RayExecutor("auto", 0)
