@@ -98,7 +98,7 @@ def test_a_policy_that_is_not_there(text: str) -> None:
         make_scheduler("learned")
 
 
-@pytest.mark.parametrize("name", sorted(NAMES - {"learned"}))
+@pytest.mark.parametrize("name", ["decima", "lsched-gcn"])
 def test_a_shipped_policy_is_used_or_said_to_be_missing(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +109,29 @@ def test_a_shipped_policy_is_used_or_said_to_be_missing(
     made = make_scheduler(name)
     assert isinstance(made, Learned)
     assert made.card.policy == CONFIGS["decima"]
+
+
+@pytest.mark.parametrize(
+    ("member", "cluster"),
+    [("server", "inmemory-32"), ("warehouse", "warehouse-4x16"), ("spark", "spark-50")],
+)
+@pytest.mark.parametrize("corrections", ["on", "off"])
+def test_lsched_is_another_policy_on_each_kind_of_cluster(
+    member: str, cluster: str, corrections: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "SHIPPED", tmp_path)
+    with pytest.raises(UnknownScheduler, match="policy 'server' is not part of this installation"):
+        make_scheduler("lsched")
+    saved(tmp_path / "server", WITH_COSTS)
+    saved(tmp_path / "warehouse", CONFIGS["tree"])
+    saved(tmp_path / "spark", CONFIGS["few-heads"])
+    texts = [f"{name}corrections={corrections}" for name in ("lsched:", f"learned:path={member}+")]
+    whole, own = (
+        sim.simulate(random_trace(1), text, cluster=sim.preset(cluster), seed=2).queries
+        for text in texts
+    )
+    assert whole == own
+    assert len(make_scheduler("lsched").files) == 6
 
 
 def test_policies_that_come_with_lsched_go_by_name_unless_there_is_such_a_file(

@@ -16,12 +16,25 @@ from lsched.learn.checkpoint import Checkpoint, files_of, load
 from lsched.learn.costs.experience import Experience
 from lsched.learn.inference.decider import Decider, make_ready
 from lsched.learn.inference.maps import flattened
-from sim import BatchSchedule, BatchScheduler, BatchView, ClusterView, Schedule, decide_one
+from sim import (
+    BatchSchedule,
+    BatchScheduler,
+    BatchView,
+    Cluster,
+    ClusterView,
+    History,
+    Schedule,
+    decide_one,
+)
 from sim.engines import engine_name, is_fast_installed
+from sim.experience import brought_by, first_history
+from traces import Trace, TraceStream
 
 Corrections = Literal["on", "off"]
 SHIPPED = Path(__file__).parents[1] / "policies"
 """Where the policies are that come with lsched."""
+MEMBERS = SERVER, WAREHOUSE, STICKY = "server", "warehouse", "spark"
+"""Those that ``lsched`` is made of."""
 
 
 class Learned:
@@ -58,11 +71,32 @@ class Learned:
         return decide_one(self._policy, view)
 
 
-class Lsched(Learned):
-    """Learned: tree convolutions correct a rule (after Sabek, Ukyab, Kraska, 2022)."""
+class Lsched:
+    """Learned: tree convolutions correct a rule (after Sabek, Ukyab, Kraska, 2022).
 
-    def __init__(self) -> None:
-        super().__init__(shipped("lsched"))
+    A policy for each kind of cluster, see ``member_for``, whatever the workload.
+
+    Args:
+        corrections: see ``Learned``.
+    """
+
+    tunable: ClassVar[Mapping[str, Sequence[object]]] = {}
+
+    def __init__(self, corrections: Corrections = "on") -> None:
+        self._members = {name: Learned(shipped(name), corrections) for name in MEMBERS}
+        self.files = tuple(file for each in self._members.values() for file in each.files)
+
+    def experience(self, trace: Trace | TraceStream, cluster: Cluster) -> History:
+        """What the policy for the cluster knows of the plans of a trace."""
+        return first_history(brought_by(self._members[member_for(cluster)], True), trace, cluster)
+
+    def decide_many(self, view: BatchView) -> BatchSchedule:
+        """Answer the scheduling events of all simulations of a view."""
+        return self._members[member_for(view.cluster)].decide_many(view)
+
+    def decide(self, view: ClusterView) -> Schedule:
+        """Answer a scheduling event."""
+        return self._members[member_for(view.cluster)].decide(view)
 
 
 class LschedGcn(Learned):
@@ -77,6 +111,16 @@ class Decima(Learned):
 
     def __init__(self) -> None:
         super().__init__(shipped("decima"))
+
+
+def member_for(cluster: Cluster) -> str:
+    """Which policy ``lsched`` is on a cluster.
+
+    What does well on one kind of cluster does badly on another, and which it is, is known before.
+    """
+    if cluster.release == "pipeline":
+        return STICKY
+    return WAREHOUSE if cluster.num_nodes > 1 else SERVER
 
 
 def shipped_names() -> list[str]:
