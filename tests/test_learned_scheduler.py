@@ -113,7 +113,7 @@ def test_a_shipped_policy_is_used_or_said_to_be_missing(
 
 @pytest.mark.parametrize(
     ("member", "cluster"),
-    [("server", "inmemory-32"), ("warehouse", "warehouse-4x16"), ("spark", "spark-50")],
+    [("server", "inmemory-32"), ("everywhere", "warehouse-4x16"), ("spark", "spark-50")],
 )
 @pytest.mark.parametrize("corrections", ["on", "off"])
 def test_lsched_is_another_policy_on_each_kind_of_cluster(
@@ -123,7 +123,7 @@ def test_lsched_is_another_policy_on_each_kind_of_cluster(
     with pytest.raises(UnknownScheduler, match="policy 'server' is not part of this installation"):
         make_scheduler("lsched")
     saved(tmp_path / "server", WITH_COSTS)
-    saved(tmp_path / "warehouse", CONFIGS["tree"])
+    saved(tmp_path / "everywhere", CONFIGS["tree"])
     saved(tmp_path / "spark", CONFIGS["few-heads"])
     texts = [f"{name}corrections={corrections}" for name in ("lsched:", f"learned:path={member}+")]
     whole, own = (

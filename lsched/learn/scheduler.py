@@ -33,7 +33,7 @@ from traces import Trace, TraceStream
 Corrections = Literal["on", "off"]
 SHIPPED = Path(__file__).parents[1] / "policies"
 """Where the policies are that come with lsched."""
-MEMBERS = SERVER, WAREHOUSE, STICKY = "server", "warehouse", "spark"
+MEMBERS = SERVER, STICKY, ELSEWHERE = "server", "spark", "everywhere"
 """Those that ``lsched`` is made of."""
 
 
@@ -120,7 +120,7 @@ def member_for(cluster: Cluster) -> str:
     """
     if cluster.release == "pipeline":
         return STICKY
-    return WAREHOUSE if cluster.num_nodes > 1 else SERVER
+    return SERVER if cluster.num_nodes == 1 else ELSEWHERE
 
 
 def shipped_names() -> list[str]:

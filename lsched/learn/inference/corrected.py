@@ -44,6 +44,9 @@ MOST = 8.0
 """The largest logarithm of a factor: nothing overflows."""
 WAITS = 0.8
 """An operator waits if its correction is larger: no farther than training's noise can reach."""
+DEVIATES = 0.4
+"""The same where executors have a price, and waiting is half of what there is to decide; there an
+operator that has executors is as urgent as one without if its correction is larger."""
 OWN_DEGREE = 0.8
 """How much the rule's own degree is preferred."""
 PLAN_STEP = 0.5
@@ -128,7 +131,8 @@ def root_order(
         urgency = factor(operators[URGENCY, column])
         if policy.rule[ORDER] == BY_PRICE:
             urgency *= max(state.path_us[column], 1.0)
-            if view.operators_num_executors[row] > 0:  # those without executors come first
+            # Those without executors come first.
+            if view.operators_num_executors[row] > 0 and operators[URGENCY, column] <= DEVIATES:
                 urgency *= 1e-30
         elif policy.rule[IS_SHORTEST_FIRST]:
             left = view.operators_num_work_orders[row] - view.operators_num_done[row]
@@ -170,7 +174,7 @@ def put_by_limit(
         if has_shares:
             limit, rounding = exact[rank], limits[rank] - exact[rank]
         for column in root_order(view, policy, seen, state, query, operators):
-            if not waits(view, place, seen, column, operators, answer, begin):
+            if not waits(view, place, seen, column, operators, WAITS, answer, begin):
                 more = queries[PARALLELISM, query] + operators[PARALLELISM_OF_OPERATOR, column]
                 own = min(int(np.rint(limit * factor(more) + rounding)), full)
                 least = 0 if has_shares and answer.counts[NUM_ALLOCATIONS] > begin else 1
@@ -203,7 +207,7 @@ def put_by_price(
         if room + supply.kept[query] <= 0 or limit >= most:
             continue
         for column in root_order(view, policy, seen, state, query, operators):
-            if waits(view, place, seen, column, operators, answer, begin):
+            if waits(view, place, seen, column, operators, DEVIATES, answer, begin):
                 continue
             row = seen.row[column]
             count = best_count(
@@ -231,15 +235,16 @@ def waits(
     seen: Observation,
     column: int,
     operators: np.ndarray,
+    most: float,
     answer: Table,
     begin: int,
 ) -> bool:
-    """Whether an operator is left out.
+    """Whether an operator is left out, as its correction is larger than ``most``.
 
     Not if it were the first in the schedule, unless there will be an event in any case: where
     executors stick to their pipelines, that is so while one runs (R6).
     """
-    if operators[WAIT, column] <= WAITS:
+    if operators[WAIT, column] <= most:
         return False
     num_free = view.simulations_num_free[seen.simulation]
     is_running = num_free < view.simulations_num_executors[seen.simulation]
