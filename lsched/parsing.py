@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import inspect
 import io
 import re
+import shutil
+import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,24 +35,50 @@ def parse_options(options: type[Any], program: str, arguments: Sequence[str]) ->
     import tyro
 
     name = config_option(options)
-    extended = _with_config(options, name)
+    extended = extended_options(options)
     file = _file_given(name, arguments)
     default = None if file is None else _from_file(file, options, extended)
     # Without a file, --no-OPTION would only say what is so anyway.
     markers = (tyro.conf.FlagCreatePairsOff,) if file is None else ()
-    complaint = io.StringIO()
+    complaint, shown = io.StringIO(), _Shown()
     try:
-        with contextlib.redirect_stderr(complaint):
+        with contextlib.redirect_stderr(complaint), contextlib.redirect_stdout(shown):
             parsed = tyro.cli(
                 extended, prog=program, args=arguments, default=default, config=markers
             )
     except SystemExit as stop:
         if not stop.code:
+            sys.stdout.write(_with_line_breaks(shown.getvalue(), options))
             return None
-        if not complaint.getvalue():  # the help could not be printed
-            raise BrokenPipeError from None
         raise OptionError(_complaint(complaint.getvalue(), program)) from None
     return options(**_shallow(parsed, options))
+
+
+class _Shown(io.StringIO):
+    """Keeps what is printed, which looks as it would where it goes in the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._out = sys.stdout
+
+    def isatty(self) -> bool:
+        """Colours."""
+        return self._out.isatty()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """Frames."""
+        return self._out.encoding
+
+
+def _with_line_breaks(text: str, options: type[Any]) -> str:
+    """A help text whose introduction is broken into lines, unless it is indented."""
+    width = shutil.get_terminal_size().columns
+    for paragraph in (inspect.getdoc(options) or "").split("\n\n"):
+        if not paragraph.startswith(" "):
+            line = " ".join(paragraph.split())
+            text = text.replace(line, textwrap.fill(line, width), 1)
+    return text.replace("\n\n\n", "\n\n")
 
 
 def config_option(options: type[Any]) -> str:
@@ -57,12 +87,13 @@ def config_option(options: type[Any]) -> str:
     return "options" if "config" in names else "config"
 
 
-def _with_config(options: type[Any], name: str) -> type[Any]:
-    """The same options and one more, so that help and did-you-mean know of it."""
+def extended_options(options: type[Any]) -> type[Any]:
+    """The same options and the one for a file, so that help and did-you-mean know of it."""
     import tyro
 
     from lsched.commands.options import OptionalPath
 
+    name = config_option(options)
     argument = tyro.conf.arg(metavar="FILE", help=CONFIG_HELP)
     return dataclasses.make_dataclass(
         options.__name__,

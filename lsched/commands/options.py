@@ -39,15 +39,21 @@ def _value(metavar: str, kind: type[Any], what: str) -> PrimitiveConstructorSpec
     )
 
 
+def _shown_default(default: str) -> str:
+    """Where nothing is the default, the text says what that means."""
+    return "" if default == "none" else f"(default: {default})"
+
+
+_OPTIONAL = tyro.conf.arg(help_behavior_hint=_shown_default)
 Number = Annotated[float, _value("NUMBER", float, "a number")]
 Count = Annotated[int, _value("COUNT", int, "a whole number")]
 WholeNumber = Annotated[int, _value("INT", int, "a whole number")]
 OutputPath = Annotated[Path, _value("PATH", Path, "a path")]
-OptionalNumber = Annotated[float | None, _value("NUMBER", float, "a number")]
-OptionalWholeNumber = Annotated[int | None, _value("INT", int, "a whole number")]
-OptionalCount = Annotated[int | None, _value("COUNT", int, "a whole number")]
-OptionalText = Annotated[str | None, _value("TEXT", str, "a text")]
-OptionalPath = Annotated[Path | None, _value("PATH", Path, "a path")]
+OptionalNumber = Annotated[float | None, _value("NUMBER", float, "a number"), _OPTIONAL]
+OptionalWholeNumber = Annotated[int | None, _value("INT", int, "a whole number"), _OPTIONAL]
+OptionalCount = Annotated[int | None, _value("COUNT", int, "a whole number"), _OPTIONAL]
+OptionalText = Annotated[str | None, _value("TEXT", str, "a text"), _OPTIONAL]
+OptionalPath = Annotated[Path | None, _value("PATH", Path, "a path"), _OPTIONAL]
 OnOff = Literal["on", "off"]
 EngineOption = Literal["auto", "fast", "simpy"]
 ClusterText = Annotated[
