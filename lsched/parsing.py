@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import difflib
 import inspect
 import io
 import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 from lsched.config_file import read_options
 from lsched.errors import OptionError
@@ -50,7 +51,8 @@ def parse_options(options: type[Any], program: str, arguments: Sequence[str]) ->
         if not stop.code:
             sys.stdout.write(_with_line_breaks(shown.getvalue(), options))
             return None
-        raise OptionError(_complaint(complaint.getvalue(), program)) from None
+        text = _unknown(extended, arguments) or _complaint(complaint.getvalue())
+        raise OptionError(f"{text} (see {program} --help)") from None
     return options(**_shallow(parsed, options))
 
 
@@ -123,25 +125,48 @@ def _shallow(values: Any, options: type[Any]) -> dict[str, Any]:
     return {field.name: getattr(values, field.name) for field in dataclasses.fields(options)}
 
 
-def _complaint(text: str, program: str) -> str:
-    """The framed complaint of tyro in one line: its first section, and the first similar option."""
+def _unknown(options: type[Any], arguments: Sequence[str]) -> str:
+    """The first word that looks like an option and is none; nothing if there is no such word."""
+    keys = [field.name.replace("_", "-") for field in _all_fields(options)]
+    known = ["--help", *(f"--{start}{key}" for key in keys for start in ("", "no-"))]
+    for word in arguments:
+        name = word.partition("=")[0].replace("_", "-")
+        if re.match("--?[A-Za-z]", name) and name not in (*known, "-h"):
+            close = difflib.get_close_matches(name, known, n=1)
+            return f"no option {name}" + (f"; did you mean {close[0]}?" if close else "")
+    return ""
+
+
+def _all_fields(options: type[Any]) -> Iterator[dataclasses.Field[Any]]:
+    """Of the options, and of groups among them."""
+    hints = get_type_hints(options)
+    for field in dataclasses.fields(options):
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from dataclasses.fields(hints[field.name])
+        else:
+            yield field
+
+
+def _complaint(text: str) -> str:
+    """The framed complaint of tyro in one line: its first section."""
     lines = text.splitlines()
     framed = [line[1:-1].rstrip() for line in lines if line.startswith("│")]
     # Where standard output is not UTF-8 there is no frame, but a title and a rule.
     inner = framed or [line[1:].rstrip() for line in lines[2:]]
-    sections: list[list[str]] = [[]]
+    first: list[str] = []
     for line in inner:
         if line and not line.strip("─- "):
-            sections.append([])
-        else:
-            sections[-1].append(line)
-    first = sections[0]
+            break
+        first.append(line)
     if first and first[0].startswith(" Missing from"):
         # Options are indented by four, what they are for by eight.
         names = [line.strip() for line in first[1:] if re.match(r" {5}\S", line)]
-        return f"missing: {', '.join(names)} (see {program} --help)"
+        return f"missing: {', '.join(names)}"
     message = " ".join(" ".join(first).split()).removeprefix("Error parsing ").rstrip(" .")
-    hints = (part for part in sections[1:] if part and re.search("Perhaps|similar", part[0]))
-    similar = re.search("--[a-z-]+", " ".join(next(hints, [""])[1:]))
-    hint = f"; did you mean {similar[0]}?" if similar else ""
-    return f"{message}{hint} (see {program} --help)"
+    extra = message.removeprefix("Unrecognized options: ")
+    if extra != message:
+        return f"too many words: {extra}; names in a list are separated by commas without spaces"
+    message = message.replace("Expected 1 values", "expected one")
+    return re.sub(
+        r"invalid choice ('.*') for argument '(.*)'\. Expected", r"\2: no \1; expected", message
+    )

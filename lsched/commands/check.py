@@ -12,6 +12,7 @@ from lsched.check.suite import MAX_MEDIAN_MS
 from lsched.commands.console import output_console, progress_bar
 from lsched.commands.options import Number
 from lsched.errors import CheckError
+from lsched.specs import check_scheduler_text
 from lsched.tables import counted, plain_table
 
 SchedulerText = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="SCHEDULER")]
@@ -39,6 +40,7 @@ def run(options: Options) -> None:
     Raises:
         CheckError: a check failed.
     """
+    check_scheduler_text(options.scheduler)
     with progress_bar("checking") as progress:
         report = check_scheduler(
             options.scheduler, max_median_ms=options.max_median_ms, progress=progress
