@@ -53,7 +53,7 @@ def parse_options(options: type[Any], program: str, arguments: Sequence[str]) ->
             return None
         text = _unknown(extended, arguments) or _complaint(complaint.getvalue())
         raise OptionError(f"{text} (see {program} --help)") from None
-    return options(**_shallow(parsed, options))
+    return _as(options, parsed)
 
 
 class _Shown(io.StringIO):
@@ -95,16 +95,48 @@ def extended_options(options: type[Any]) -> type[Any]:
 
     from lsched.commands.options import OptionalPath
 
-    name = config_option(options)
     argument = tyro.conf.arg(metavar="FILE", help=CONFIG_HELP)
+    return _described(options, [(config_option(options), Annotated[OptionalPath, argument], None)])
+
+
+def _described(options: type[Any], more: Sequence[tuple[str, Any, Any]] = ()) -> type[Any]:
+    """The same options, whose texts flow; tyro keeps the line breaks of the source."""
+    import docstring_parser
+    import tyro
+
+    texts = {
+        text.arg_name: " ".join((text.description or "").split())
+        for kind in reversed(options.__mro__[:-1])
+        for text in docstring_parser.parse_from_object(kind).params
+    }
+    kinds, hints = get_type_hints(options), get_type_hints(options, include_extras=True)
+    fields: list[tuple[str, Any, Any]] = []
+    for field in dataclasses.fields(options):
+        hint, default = hints[field.name], field.default
+        if dataclasses.is_dataclass(kinds[field.name]):
+            group = _described(kinds[field.name])
+            hint, default = Annotated[group, *hint.__metadata__], _as(group, field.default)
+        elif field.name in texts:
+            shown = tyro.conf.arg(help=texts[field.name], help_behavior_hint=_hint(field, hint))
+            hint = Annotated[hint, shown]
+        new = dataclasses.field(default=default, default_factory=field.default_factory)
+        fields.append((field.name, hint, new))
     return dataclasses.make_dataclass(
         options.__name__,
-        [(name, Annotated[OptionalPath, argument], None)],
+        [*fields, *more],
         bases=(options,),
         namespace={"__doc__": options.__doc__},
         frozen=True,
         kw_only=True,
     )
+
+
+def _hint(field: dataclasses.Field[Any], hint: Any) -> str | None:
+    """What is said of a default where that goes without saying, or is not it; else nothing."""
+    if field.default is False or field.default == ():
+        return ""
+    is_list = str(hint).startswith("typing.Annotated[tuple")
+    return "(required)" if is_list and field.default is dataclasses.MISSING else None
 
 
 def _file_given(name: str, arguments: Sequence[str]) -> Path | None:
@@ -118,11 +150,23 @@ def _file_given(name: str, arguments: Sequence[str]) -> Path | None:
 def _from_file(file: Path, options: type[Any], extended: type[Any]) -> Any:
     import tyro
 
-    return extended(**_shallow(read_options(file, options, absent=tyro.MISSING), options))
+    return _as(extended, read_options(file, options, absent=tyro.MISSING))
 
 
-def _shallow(values: Any, options: type[Any]) -> dict[str, Any]:
-    return {field.name: getattr(values, field.name) for field in dataclasses.fields(options)}
+def _as(kind: type[Any], values: Any) -> Any:
+    """Values of options in another class for them, so far as it has the same."""
+    kinds = get_type_hints(kind)
+    given = {
+        field.name: getattr(values, field.name)
+        for field in dataclasses.fields(kind)
+        if hasattr(values, field.name)
+    }
+    return kind(
+        **{
+            name: _as(kinds[name], value) if dataclasses.is_dataclass(kinds[name]) else value
+            for name, value in given.items()
+        }
+    )
 
 
 def _unknown(options: type[Any], arguments: Sequence[str]) -> str:

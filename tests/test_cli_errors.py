@@ -165,6 +165,13 @@ COMPARE = "compare ok.jsonl --out out --seeds 2 --workers 1 --schedulers"
         (f"{COMPARE} fifo --cluster units.toml", "num_nodes: expected a whole number, got a text"),
         # files of options
         ("compare --config typed.toml", "load is '0.8': expected a number, got a text"),
+        # results, and what is no result
+        ("report ok.jsonl", "ok.jsonl has no results.json"),
+        ("rerun nowhere", "nowhere has no config.json, which compare, train, "),
+        ("explain ok.jsonl --schedulers fifo", "schedulers are 'fifo', expected two"),
+        ("check s.py", "add :ClassName; classes with decide in it: Raises, Never, "),
+        ("check fifo --max-median-ms -1", "--max-median-ms is -1, expected 0 or more"),
+        ("compare ok.jsonl --schedulers fifo --out /proc/x", "error: /proc/x: "),
         # training, before it learns anything
         ("train ok.jsonl --out t --minutes -1", "--minutes is -1, expected a number above 0"),
         ("train ok.jsonl --out t --width 0", "--width is 0, expected at least 1"),

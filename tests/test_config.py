@@ -333,7 +333,7 @@ def test_other_versions_are_told_in_a_line(here: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "a/config.json: cannot be read (No such file or directory)"),
+        (None, "a has no config.json, which compare, train, "),
         ("{}", "no command to run again: None; there are compare, "),
         ('{"command": "comparee"}', "'comparee'; did you mean 'compare'?"),
         ('{"command": "rerun"}', "no command to run again: 'rerun'"),
