@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test test-spark check format bench scaling identity long figures page results policies studies tuned validation outages engines clean
+.PHONY: demo test test-spark check format bench scaling identity long figures notebook page results policies studies tuned validation outages engines clean
 
 demo: $(VENV)/installed  ## compare schedulers on the shipped trace
 	$(BIN)/lsched compare tpch --schedulers fifo,fair,stride,weighted-fair:alpha=-1,srpt:size=history+share=2,lsched,oracle-srpt \
@@ -53,6 +53,9 @@ figures: $(VENV)/installed  ## the figures of docs/traces.md
 	cp out/fleet-day/arrivals.png docs/images/fleet-day-arrivals.png
 	cp out/tpch-q5/plan.png docs/images/tpch-q5-plan.png
 	$(BIN)/python benchmarks/fleet.py docs/images/fleet.png
+
+notebook: $(VENV)/installed-dev  ## the outputs of examples/notebook.ipynb
+	$(BIN)/python benchmarks/notebook.py examples/notebook.ipynb
 
 page: $(VENV)/installed  ## the page of docs/seeing.md and its picture; needs Chromium
 	$(BIN)/lsched compare tpch --schedulers fifo,fair,srpt:size=history+share=2,lsched,oracle-srpt \

@@ -36,6 +36,7 @@ COMMANDS = {
     "validate": "check the simulator against what is known from elsewhere",
     "check": "check a scheduler of your own, and say in words what is wrong",
     "schedulers": "list every scheduler with its parameters",
+    "completion": "print the script that completes command lines in bash, zsh or fish",
 }
 """Subcommands, each a module of ``lsched.commands`` with ``Options`` and ``run``."""
 GROUPS = {

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from lsched.errors import in_words
 from sim import Cluster, ClusterError, Outage, preset
 from traces import TraceError
 from traces.errors import did_you_mean
@@ -69,4 +70,4 @@ def _explained(message: str) -> str:
     """What msgspec says, with the key first."""
     text, _, place = message.partition(" - at `$.")
     place = re.sub(r"`$", "", place)
-    return f"{place}: {text}" if place else text
+    return f"{place}: {in_words(text)}" if place else in_words(text)

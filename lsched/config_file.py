@@ -21,7 +21,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from lsched.errors import OptionError
+from lsched.errors import OptionError, in_words
 from lsched.output import CONFIG_FILE
 from lsched.report import versions
 from traces import TraceError
@@ -199,7 +199,7 @@ def _converted(value: object, hint: Any) -> Any:
         return msgspec.convert(value, hint, dec_hook=_path)
     except msgspec.ValidationError as error:
         choices = list(_choices(hint))
-        expected = f"expected one of {', '.join(choices)}" if choices else str(error)
+        expected = f"expected one of {', '.join(choices)}" if choices else in_words(str(error))
         raise ValueError(expected + did_you_mean(str(value), choices)) from None
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lsched.errors import OptionError
-from traces.output import is_special, locked, remove_leftovers, temporary_directory
+from traces.output import HIDDEN, is_special, locked, remove_leftovers, temporary_directory
 
 OWN_FILE = re.compile(
     r"results\.json|queries\.csv|report\.html|(latency-cdf|latency-by-plan|latency-by-load"
@@ -35,12 +35,11 @@ def output_directory(
     run.
 
     Raises:
-        OSError: ``path`` is a file, nothing can be written there, or a directory is where a file
-            has to go.
+        OptionError: ``path`` is a file.
+        OSError: nothing can be written there, or a directory is where a file has to go.
     """
+    _check_no_file(path)
     path = Path(os.path.realpath(path))
-    if path.exists() and not path.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
     if path.exists() and not os.access(path, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     for file in _own_files(path, own):
@@ -66,11 +65,29 @@ def output_directory(
                 if str(error.filename).startswith(str(temporary)):
                     error.filename = str(path / Path(error.filename).name)
                 raise
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and Path(str(error.filename)).name.startswith(HIDDEN):
+            error.filename = str(path)
         for folder in missing:
             if folder.exists() and not any(folder.iterdir()):
                 shutil.rmtree(folder)
         raise
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory, unless it is there.
+
+    Raises:
+        OptionError: ``path`` is a file.
+        OSError: it cannot be made.
+    """
+    _check_no_file(path)
+    path.mkdir(parents=True, exist_ok=True)
+
+
+def _check_no_file(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise OptionError(f"{path}: Not a directory but a file; give a directory, new or not")
 
 
 def _own_files(path: Path, own: re.Pattern[str]) -> list[Path]:

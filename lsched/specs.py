@@ -93,6 +93,11 @@ def parse_cluster(text: str) -> Cluster:
         ClusterError: no such preset, file or key, or a value that the key cannot have.
     """
     name, _, tail = text.partition(":")
+    if "=" in name:
+        raise ClusterError(
+            f"cluster {text!r}: changes stand behind a colon, joined by +, as in "
+            "inmemory-32:memory_bytes=4e9+executors_per_node=16"
+        )
     is_file = name.strip().endswith(".toml")
     cluster = read_cluster(Path(name.strip())) if is_file else preset(name.strip())
     hints = get_type_hints(Cluster)
@@ -113,8 +118,17 @@ def parse_cluster(text: str) -> Cluster:
         try:
             changes[key] = parse_value(value, hints[key])
         except ValueError as error:
-            raise ClusterError(f"cluster {text!r}: {key} is {value!r}, expected {error}") from None
+            raise ClusterError(
+                f"cluster {text!r}: {key} is {value!r}, expected {error}{_unit(key)}"
+            ) from None
     return cluster.replace(**changes)
+
+
+def _unit(key: str) -> str:
+    """What a number of this name counts."""
+    if "bytes" in key:
+        return f"; {'bytes a second' if key.endswith('_per_s') else 'bytes'}, 4e9 for 4 GB"
+    return "; microseconds, 1e6 for 1 s" if key.endswith("_us") else ""
 
 
 def parse_numbers(text: str) -> tuple[float, ...]:
@@ -143,7 +157,26 @@ def parse_schedulers(text: str) -> tuple[str, ...]:
     Raises:
         OptionError: there is none, or one is there twice.
     """
-    return check_schedulers(part.strip() for part in text.split(","))
+    return check_schedulers(check_scheduler_text(part.strip()) for part in text.split(","))
+
+
+def check_scheduler_text(text: str) -> str:
+    """A scheduler's text as it is.
+
+    Raises:
+        OptionError: it is written in one of the ways that come to mind, but not as it must be.
+    """
+    name, colon, tail = text.partition(":")
+    if "," in text:
+        raise OptionError(f"{text!r} is a list, expected one scheduler; compare takes several")
+    if "=" in name and ".py" not in name:
+        raise OptionError(
+            f"{name!r} is no scheduler: parameters stand behind a scheduler's name and a colon, "
+            "joined by +, as in srpt:size=history+share=2"
+        )
+    if colon and "=" not in tail and Path(f"{name}.py").is_file():
+        raise OptionError(f"no scheduler {name!r}; for a class in a file: {name}.py:{tail}")
+    return text
 
 
 def check_schedulers(schedulers: Iterable[str | type[Scheduler]]) -> tuple[str, ...]:

@@ -169,6 +169,21 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert lsched(capsys, "--version").startswith("lsched ")
 
 
+@pytest.mark.parametrize("width", [80, 120])
+def test_help_is_set_in_lines_that_fit(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    for name in COMMANDS:
+        text = lsched(capsys, name, "--help")
+        assert max(map(len, text.split("\n\n", 1)[1].splitlines())) <= max(width, 85), name
+        for noise in ("(default: )", "(default: none)", "(default: False)", "{None,"):
+            assert noise not in text, name
+    text = " ".join(lsched(capsys, "compare", "--help").replace("│", " ").split())
+    assert "one or more. (required)" in text
+    assert "at this offered load (arrival rate × mean work ÷ executors)" in text
+
+
 def test_a_process_of_its_own(file: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     words = ["compare", file, "--schedulers", "fifo,random", "--cluster", CLUSTER]

@@ -66,6 +66,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("empty.jsonl").write_bytes(b"")
     Path("s.py").write_text(SCHEDULERS)
     Path("exits.py").write_text("raise SystemExit\n")
+    Path("units.toml").write_text('num_nodes = "4"\n')
+    Path("typed.toml").write_text('load = "0.8"\n')
     Path("full").mkdir()
     Path("full/results.json").mkdir()
     Path("imports.py").write_text("import there_is_no_such_module\n")
@@ -99,6 +101,14 @@ COMPARE = "compare ok.jsonl --out out --seeds 2 --workers 1 --schedulers"
         ("compare ok.jsonl", "missing: --schedulers"),
         ("describe", "missing: TRACE"),
         ("compare ok.jsonl --schedulers fifo --lod 0.5", "did you mean --load"),
+        ("compare ok.jsonl --scheduler fifo", "no option --scheduler; did you mean --schedulers?"),
+        ("compare ok.jsonl -schedulers fifo", "no option -schedulers; did you mean --schedulers?"),
+        ("compare ok.jsonl -s fifo", "no option -s (see lsched compare --help)"),
+        ("simulate ok.jsonl --schedulers fifo", "did you mean --scheduler?"),
+        ("compare ok.jsonl --schedulers fifo fair", "too many words: fair; names in a list are"),
+        ("compare ok.jsonl --schedulers fifo --load", "'--load'. expected one"),
+        ("compare ok.jsonl --schedulers fifo --part train", "('all', 'training', 'validation'"),
+        ("compare ok.jsonl --schedulers fifo --history maybe", "--history: no 'maybe'; expected"),
         ("compare ok.jsonl --schedulers fifo --history maybe", "'on', 'off'"),
         ("compare ok.jsonl --schedulers fifo --format gif", "'png', 'pdf', 'svg'"),
         # traces
@@ -115,6 +125,11 @@ COMPARE = "compare ok.jsonl --out out --seeds 2 --workers 1 --schedulers"
         # schedulers
         (f"{COMPARE} FAIRE", "did you mean 'fair'"),
         (f"{COMPARE} srpt:share=1+share=2", "share is given twice"),
+        (f"{COMPARE} srpt,size=history", "'size=history' is no scheduler: parameters stand behind"),
+        (f"{COMPARE} s:Raises", "no scheduler 's'; for a class in a file: s.py:Raises"),
+        ("simulate ok.jsonl --scheduler fifo,fair", "is a list, expected one scheduler"),
+        ("check fifo,fair", "is a list, expected one scheduler"),
+        ("tune ok.jsonl --scheduler size=history", "parameters stand behind"),
         (f"{COMPARE} s.py", "add :ClassName; classes with decide in it: Raises, Never, "),
         (f"{COMPARE} s.py:", "add :ClassName"),
         (f"{COMPARE} s.py:never", "did you mean 'Never'"),
@@ -144,6 +159,28 @@ COMPARE = "compare ok.jsonl --out out --seeds 2 --workers 1 --schedulers"
         (f"{COMPARE} fifo --cluster inmemory-33", "did you mean 'inmemory-32'"),
         (f"{COMPARE} fifo --cluster spark-50:num_node=1", "did you mean 'num_nodes'"),
         (f"{COMPARE} fifo --cluster spark-50:executors_per_node=0", "expected 1 to"),
+        (f"{COMPARE} fifo --cluster spark-50:memory_bytes=4GB", "bytes, 4e9 for 4 GB"),
+        (f"{COMPARE} fifo --cluster spark-50:warm_up_us=1s", "microseconds, 1e6 for 1 s"),
+        (f"{COMPARE} fifo --cluster spark-50+num_nodes=2", "changes stand behind a colon"),
+        (f"{COMPARE} fifo --cluster units.toml", "num_nodes: expected a whole number, got a text"),
+        # files of options
+        ("compare --config typed.toml", "load is '0.8': expected a number, got a text"),
+        # results, and what is no result
+        ("report ok.jsonl", "ok.jsonl has no results.json"),
+        ("rerun nowhere", "nowhere has no config.json, which compare, train, "),
+        ("explain ok.jsonl --schedulers fifo", "schedulers are 'fifo', expected two"),
+        ("check s.py", "add :ClassName; classes with decide in it: Raises, Never, "),
+        ("check fifo --max-median-ms -1", "--max-median-ms is -1, expected 0 or more"),
+        ("compare ok.jsonl --schedulers fifo --out /proc/x", "error: /proc/x: "),
+        # training, before it learns anything
+        ("train ok.jsonl --out t --minutes -1", "--minutes is -1, expected a number above 0"),
+        ("train ok.jsonl --out t --width 0", "--width is 0, expected at least 1"),
+        ("train ok.jsonl --out t --generations 0", "--generations is 0, expected at least 1"),
+        ("train ok.jsonl --out t --costs -1", "--costs is -1, expected at least 0"),
+        ("train ok.jsonl --out t --cases-per-pair 0", "--cases-per-pair is 0"),
+        ("train ok.jsonl --out t --rule srpt:foo=1", "no parameter 'foo'"),
+        ("train ok.jsonl --out t --rule stride", "--rule: "),
+        ("train ok.jsonl --out ok.jsonl", "ok.jsonl: Not a directory but a file"),
         # arrivals and seeds
         (f"{COMPARE} fifo --load -0.5", "load is -0.5"),
         (f"{COMPARE} fifo --load x", "'x' is not a number"),

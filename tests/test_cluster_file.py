@@ -73,7 +73,7 @@ def test_compare_takes_it(path: Path) -> None:
         ("preset = 3", "preset is 3, expected a name"),
         ("executor_per_node = 3", r"no key executor_per_node; did you mean 'executors_per_node'"),
         ("executors_per_node = 0", "executors_per_node is 0, expected 1 to"),
-        ("executors_per_node = '8'", "executors_per_node: Expected `int`, got `str`"),
+        ("executors_per_node = '8'", "executors_per_node: expected a whole number, got a text"),
         ("release = 'never'", "release"),
         ("outages = 3", "outages"),
         ("outages = [3]", r"outages\[0\]"),

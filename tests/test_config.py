@@ -60,6 +60,7 @@ EXAMPLES = {
     "rerun": "out --out other",
     "check": "my.py:Rule --max-median-ms nan",
     "schedulers": "",
+    "completion": "zsh",
 }
 
 
@@ -180,15 +181,15 @@ DEEP = 100_000
         ("zzz = 1", "no option 'zzz'; there are traces, schedulers, "),
         ("config = 'b.toml'", "no option 'config'"),
         ("[arrivals]\nload = 0.5", "no option 'arrivals'"),
-        ("load = '0.5'", "load is '0.5': Expected `float | null`, got `str`"),
-        ("load = true", "load is True: Expected `float | null`, got `bool`"),
-        ("workers = 1.5", "workers is 1.5: Expected `int | null`, got `float`"),
-        ("workers = true", "workers is True: Expected `int | null`, got `bool`"),
-        ("batch = 1", "batch is 1: Expected `bool`, got `int`"),
-        ("seeds = 10", "seeds is 10: Expected `str`, got `int`"),
-        ("traces = 'tpch'", "traces is 'tpch': Expected `array`, got `str`"),
-        ("traces = ['a', 1]", "traces is ['a', 1]: Expected `str`, got `int`"),
-        ("load = 2024-01-01", "load is datetime.date(2024, 1, 1): Expected `float | null`"),
+        ("load = '0.5'", "load is '0.5': expected a number, got a text"),
+        ("load = true", "load is True: expected a number, got true or false"),
+        ("workers = 1.5", "workers is 1.5: expected a whole number, got a number"),
+        ("workers = true", "workers is True: expected a whole number, got true or false"),
+        ("batch = 1", "batch is 1: expected true or false, got a whole number"),
+        ("seeds = 10", "seeds is 10: expected a text, got a whole number"),
+        ("traces = 'tpch'", "traces is 'tpch': expected a list, got a text"),
+        ("traces = ['a', 1]", "traces is ['a', 1]: expected a text, got a whole number"),
+        ("load = 2024-01-01", "load is datetime.date(2024, 1, 1): expected a number"),
         ("format = 'pdff'", "expected one of png, pdf, svg; did you mean 'pdf'?"),
         ("part = ['test']", "expected one of all, training, validation, test"),
         ("out = ''", "out is '': expected a path"),
@@ -221,8 +222,8 @@ def test_mistakes_in_a_file_are_one_line(
         ("load = 1", "not JSON: "),
         ("[" * DEEP, "not JSON: "),
         ('{"out": "\\ud800"}', "not a text that a command line can have"),
-        ('{"load": {"__class__": "os.system"}}', "load is {'__class__': 'os.system'}: Expected"),
-        ('{"cluster": null}', "cluster is None: Expected `str`, got `null`"),
+        ('{"load": {"__class__": "os.system"}}', "load is {'__class__': 'os.system'}: expected"),
+        ('{"cluster": null}', "cluster is None: expected a text, got nothing"),
     ],
 )
 def test_mistakes_in_json_likewise(
@@ -332,7 +333,7 @@ def test_other_versions_are_told_in_a_line(here: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "a/config.json: cannot be read (No such file or directory)"),
+        (None, "a has no config.json, which compare, train, "),
         ("{}", "no command to run again: None; there are compare, "),
         ('{"command": "comparee"}', "'comparee'; did you mean 'compare'?"),
         ('{"command": "rerun"}', "no command to run again: 'rerun'"),

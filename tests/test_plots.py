@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -287,3 +289,24 @@ def test_gantt_shows_who_is_away_and_what_was_lost() -> None:
     figure = gantt(result)
     assert sum(bar.get_hatch() is not None for bar in figure.axes[0].patches) == 2
     assert "hatched: not there" in title(figure)
+
+
+def test_into_axes_of_ones_own(comparison: Comparison) -> None:
+    case = comparison.cases[0]
+    result = simulate(small_trace(), "fair", cluster=SMALL, record_events=True)
+    draws = [
+        *(
+            partial(draw, comparison, case)
+            for draw in (latency_cdf, latency_by_plan, queries_in_system, ratio_to_reference)
+        ),
+        partial(gantt, result),
+    ]
+    figure = Figure(figsize=(8, 20), layout="constrained")
+    for place, draw in enumerate(draws):
+        axes = figure.add_subplot(len(draws), 1, place + 1)
+        assert draw(ax=axes) is figure
+        assert axes.get_xlabel() == draw().axes[0].get_xlabel()
+        assert axes.get_title(loc="left").startswith(("test, load 0.3", "fair: test"))
+        assert (axes.get_legend() is not None) == (place < 4)
+    assert (figure.get_suptitle(), figure.legends) == ("", [])
+    figure.savefig(io.BytesIO())

@@ -11,8 +11,10 @@ from lsched.check import Report, check_scheduler
 from lsched.check.suite import MAX_MEDIAN_MS
 from lsched.commands.console import output_console, progress_bar
 from lsched.commands.options import Number
-from lsched.errors import CheckError
+from lsched.errors import CheckError, OptionError
+from lsched.specs import check_scheduler_text
 from lsched.tables import counted, plain_table
+from sim import make_scheduler
 
 SchedulerText = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="SCHEDULER")]
 
@@ -39,6 +41,11 @@ def run(options: Options) -> None:
     Raises:
         CheckError: a check failed.
     """
+    check_scheduler_text(options.scheduler)
+    if options.scheduler.endswith(".py"):
+        make_scheduler(options.scheduler)  # says which classes are in it
+    if options.max_median_ms < 0:
+        raise OptionError(f"--max-median-ms is {options.max_median_ms:g}, expected 0 or more")
     with progress_bar("checking") as progress:
         report = check_scheduler(
             options.scheduler, max_median_ms=options.max_median_ms, progress=progress

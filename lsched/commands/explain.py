@@ -61,7 +61,9 @@ def run(options: Options) -> None:
     """Do what the options say."""
     names = parse_schedulers(options.schedulers)
     if len(names) != 2:
-        raise OptionError(f"{len(names)} schedulers given, expected two, separated by a comma")
+        raise OptionError(
+            f"schedulers are {', '.join(map(repr, names))}, expected two, as in fair,srpt"
+        )
     if options.top < 0:
         raise OptionError(f"top is {options.top}, expected 0 or more")
     (seed,) = check_seeds([options.seed])

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
@@ -42,16 +42,38 @@ def _value(metavar: str, kind: type[Any], what: str) -> PrimitiveConstructorSpec
     )
 
 
+def _shown_default(default: str) -> str:
+    """Where nothing is the default, the text says what that means."""
+    return "" if default == "none" else f"(default: {default})"
+
+
+_OPTIONAL = tyro.conf.arg(help_behavior_hint=_shown_default)
 Number = Annotated[float, _value("NUMBER", float, "a number")]
 Count = Annotated[int, _value("COUNT", int, "a whole number")]
 WholeNumber = Annotated[int, _value("INT", int, "a whole number")]
 OutputPath = Annotated[Path, _value("PATH", Path, "a path")]
-OptionalNumber = Annotated[float | None, _value("NUMBER", float, "a number")]
-OptionalWholeNumber = Annotated[int | None, _value("INT", int, "a whole number")]
-OptionalCount = Annotated[int | None, _value("COUNT", int, "a whole number")]
-OptionalText = Annotated[str | None, _value("TEXT", str, "a text")]
-OptionalPath = Annotated[Path | None, _value("PATH", Path, "a path")]
+OptionalNumber = Annotated[float | None, _value("NUMBER", float, "a number"), _OPTIONAL]
+OptionalWholeNumber = Annotated[int | None, _value("INT", int, "a whole number"), _OPTIONAL]
+OptionalCount = Annotated[int | None, _value("COUNT", int, "a whole number"), _OPTIONAL]
+OptionalText = Annotated[str | None, _value("TEXT", str, "a text"), _OPTIONAL]
+OptionalPath = Annotated[Path | None, _value("PATH", Path, "a path"), _OPTIONAL]
+PERCENT = 10
+"""Loads from here on are meant as percent, most likely."""
 OnOff = Literal["on", "off"]
+PartName = Literal["all", "training", "validation", "test"]
+PARTS: tuple[str, ...] = get_args(PartName)
+OptionalPart = Annotated[
+    PartName | None,
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=f"{{{','.join(PARTS)}}}",
+        choices=PARTS,
+        instance_from_str=lambda words: words[0],
+        is_instance=lambda value: value is None or value in PARTS,
+        str_from_instance=lambda value: ["none" if value is None else str(value)],
+    ),
+    _OPTIONAL,
+]
 EngineOption = Literal["auto", "fast", "simpy"]
 ClusterText = Annotated[
     str,
@@ -122,7 +144,7 @@ class ArrivalOptions:
     """real: the trace's; exact, none; or a number: noise in the trace's, the standard deviation of
     their logarithms."""
 
-    part: Literal["all", "training", "validation", "test"] | None = None
+    part: OptionalPart = None
     """Only this part of the trace: training, validation or test. If not given, all of it; but tune
     takes the training part of what it replays."""
 
@@ -140,8 +162,16 @@ class ArrivalOptions:
         Raises:
             OptionError: options contradict each other, or a value is out of range.
         """
+        if load is None:
+            load = self.load
+        if load is not None and PERCENT <= load <= 100:
+            print(
+                f"lsched: load {load:g} is {load:g} times what all executors can do; "
+                f"{load / 100:g} is {load:g} %",
+                file=sys.stderr,
+            )
         arrivals = Arrivals(
-            load=self.load if load is None else load,
+            load=load,
             interval_s=self.interval,
             is_batch=self.batch,
             is_redrawn=self.redraw,

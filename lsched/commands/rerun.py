@@ -52,6 +52,10 @@ class Options:
 def run(options: Options) -> None:
     """Do what the options say."""
     file = options.directory / CONFIG_FILE
+    if not file.exists():
+        raise OptionError(
+            f"{options.directory} has no {CONFIG_FILE}, which {', '.join(RERUN)} leave with results"
+        )
     document = read_config(file)
     command = document.get(COMMAND)
     if command not in RERUN:

@@ -21,7 +21,7 @@ from lsched.output import check_output_files
 from lsched.perfetto import MemoryWatch, put_perfetto
 from lsched.report import RECORD_FIELDS, csv_rows, put_csv, put_json, record_row
 from lsched.runner import blamed
-from lsched.specs import check_seeds, parse_cluster
+from lsched.specs import check_scheduler_text, check_seeds, parse_cluster
 from lsched.tables import summary_table
 from lsched.watch import simulate_watched
 from sim import Cluster, Event, QueryRecord, Result, lower_bounds, make_scheduler, simulate
@@ -83,7 +83,9 @@ def run(options: Options) -> None:
         check_format(options.gantt)
     arrivals, cluster = options.arrivals.arrivals(), parse_cluster(options.cluster)
     (seed,) = check_seeds([options.seed])
-    make_scheduler(options.scheduler, seed=seed)  # a mistake in it is not one of the run
+    make_scheduler(
+        check_scheduler_text(options.scheduler), seed=seed
+    )  # a mistake in it is not one of the run
     stream = open_stream(options.trace)
     is_long = stream.num_queries > MAX_LOADED and arrivals.is_replay_of_all
     is_streamed = is_long and options.perfetto is None

@@ -29,6 +29,7 @@ from lsched.commands.suite_options import (
 )
 from lsched.config_file import write_config
 from lsched.errors import IncompleteError, missing_runs
+from lsched.output import make_directory
 from lsched.specs import parse_schedulers
 from lsched.suite import CASES, Policies, read_policies, read_tuned, run_case
 from lsched.suite.included import with_tables
@@ -89,7 +90,7 @@ def run(options: Options) -> None:
             print(f"lsched: not tuned yet, left out: {', '.join(missing)}", file=sys.stderr)
     for case in cases:  # all mistakes at once, before hours are spent
         roles_of(case, tuned_of(case, tuned), policies)
-    options.out.mkdir(parents=True, exist_ok=True)
+    make_directory(options.out)
     write_config(options, options.out)  # now: what is interrupted can be run again
     console = output_console()
     incomplete = []

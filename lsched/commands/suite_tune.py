@@ -16,6 +16,7 @@ from lsched.commands.suite_options import (
     chosen_cases,
 )
 from lsched.config_file import write_config
+from lsched.output import make_directory
 from lsched.suite import tune_cases
 
 
@@ -40,7 +41,7 @@ def run(options: Options) -> None:
         print(line, file=sys.stderr, flush=True)
 
     cases = chosen_cases(options.cases, options.data)
-    options.out.mkdir(parents=True, exist_ok=True)
+    make_directory(options.out)
     write_config(options, options.out)  # now: what is interrupted can be run again
     tuned = tune_cases(cases, options.out, data=options.data, say=say)
     console = output_console()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +52,7 @@ from lsched.learn.directory import (
 from lsched.learn.evaluate import Evaluator, Setting
 from lsched.learn.evolution import EvolutionConfig
 from lsched.learn.inference.maps import flattened
+from lsched.learn.rule import rule_numbers
 from lsched.learn.scaling import moments_of, standardised
 from lsched.learn.training import (
     TrainingConfig,
@@ -61,6 +63,7 @@ from lsched.learn.training import (
     train,
 )
 from lsched.learn.workload import Case
+from lsched.output import make_directory
 from lsched.specs import parse_cluster
 from lsched.tables import duration
 from sim.experience import StartHistory
@@ -184,9 +187,10 @@ def run(options: Options) -> None:
     """Do what the options say."""
     if bool(options.traces) == (options.cases is not None):
         raise OptionError("name traces to train on, shipped ones or files, or --cases; not both")
+    _check_values(options)
     direct_generations = _direct_generations(options)
     chosen_engine("fast")
-    options.out.mkdir(parents=True, exist_ok=True)
+    make_directory(options.out)
     has_state = (options.out / STATE_FILE).exists()
     if has_state and not options.resume:
         raise OptionError(f"{options.out} has a training; --resume to go on, or another --out")
@@ -240,6 +244,31 @@ def run(options: Options) -> None:
     write_policy(options.out, state, description, costs, command, _seeds_of(config))
     assert is_over(state, config)
     _report(state, policy.reference, options.out)
+
+
+def _check_values(options: Options) -> None:
+    """Mistakes that would else show when half an hour is spent."""
+    least = dict.fromkeys(
+        ("width", "generations", "patience", "validate_every", "validation_seeds", "pairs"), 1
+    )
+    least |= {"seeds": 1, "window": 1, "workers": 1, "costs": 0, "seed": 0}
+    for name, low in least.items():
+        value = getattr(options, name)
+        if value < low:
+            raise OptionError(f"--{name.replace('_', '-')} is {value}, expected at least {low}")
+    for name in ("cases_per_pair", "direct_generations"):
+        value, low = getattr(options, name), int(name == "cases_per_pair")
+        if value is not None and value < low:
+            raise OptionError(f"--{name.replace('_', '-')} is {value}, expected at least {low}")
+    for name in ("minutes", "sigma"):
+        value = getattr(options, name)
+        if not value > 0 or (name == "sigma" and math.isinf(value)):
+            raise OptionError(f"--{name} is {value:g}, expected a number above 0")
+    if options.rule != "auto":
+        try:
+            rule_numbers(options.rule)
+        except ValueError as error:
+            raise OptionError(f"--rule: {error}") from None
 
 
 def _direct_generations(options: Options) -> int:

@@ -28,7 +28,7 @@ from lsched.commands.options import (
 from lsched.errors import missing_runs
 from lsched.output import check_output_files
 from lsched.report import finite, write_json
-from lsched.specs import parse_grid, parse_seeds
+from lsched.specs import check_scheduler_text, parse_grid, parse_seeds
 from lsched.tables import INCOMPLETE_MARK, number, plain_table, short_name, time_unit
 from lsched.tune import Tuning, tune
 
@@ -78,6 +78,7 @@ def run(options: Options) -> None:
     """Do what the options say."""
     if options.out is not None:
         check_output_files(options.out)
+    check_scheduler_text(options.scheduler)
     engine = chosen_engine(options.engine)
     with (
         chosen_workers(options.workers, options.ray) as workers,

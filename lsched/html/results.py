@@ -120,7 +120,7 @@ def read_results(directory: Path) -> Results:
     path = directory / "results.json"
     try:
         document = msgspec.json.decode(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise OptionError(
             f"{directory} has no results.json, so it is not what a finished `lsched compare … "
             "--out DIR` has written"

@@ -1,4 +1,7 @@
-"""Plots of comparisons and runs. Each function returns a matplotlib ``Figure``."""
+"""Plots of comparisons and runs. Each function returns a matplotlib ``Figure``.
+
+Those with one pair of axes draw into ``ax=`` where it is given, and return its figure.
+"""
 
 from lsched.plots.distributions import latency_by_plan, latency_cdf
 from lsched.plots.files import check_format, put, save, write_plots

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -12,6 +13,7 @@ from lsched.plots.style import (
     COLOURS,
     LIMIT,
     add_legend,
+    add_legend_below,
     add_title,
     case_heading,
     line_style,
@@ -29,12 +31,12 @@ MIN_BOX = 5
 """Queries that a box needs; fewer are points."""
 
 
-def latency_cdf(comparison: Comparison, case: Case) -> Figure:
+def latency_cdf(comparison: Comparison, case: Case, *, ax: Axes | None = None) -> Figure:
     """Share of queries with at most a latency, one line per scheduler, all seeds together.
 
     The limit is the share of queries whose isolated bound is at most that: no curve is left of it.
     """
-    figure, axes = new_figure()
+    figure, axes = new_figure(ax=ax)
     outcomes = list(case.outcomes.values())
     unit, per_s = time_unit(outcome.figures["p99_latency_s"] for outcome in outcomes)
     low, high = np.inf, 0.0
@@ -56,8 +58,8 @@ def latency_cdf(comparison: Comparison, case: Case) -> Figure:
     axes.set_ylim(0, 1.01)
     axes.set_xlabel(f"latency ({unit})")
     axes.set_ylabel("share of queries")
-    add_title(figure, case_heading(comparison, case))
-    add_legend(figure, axes, outcomes)
+    add_title(figure, case_heading(comparison, case), ax=ax)
+    add_legend(figure, axes, outcomes, ax)
     return figure
 
 
@@ -67,7 +69,7 @@ def _shares(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return steps, np.arange(len(steps)) / len(values)
 
 
-def latency_by_plan(comparison: Comparison, case: Case) -> Figure:
+def latency_by_plan(comparison: Comparison, case: Case, *, ax: Axes | None = None) -> Figure:
     """Box plots of latency by plan, for the reference and the best three others.
 
     Boxes are quartiles, whiskers the 5th and 95th percentile; fewer than five queries, or equal
@@ -76,7 +78,7 @@ def latency_by_plan(comparison: Comparison, case: Case) -> Figure:
     """
     outcomes = _boxed(comparison, case)
     plans = _plans(case.outcomes[comparison.reference])
-    figure, axes = new_figure(width=max(6.0, 1.8 + 0.42 * len(plans)), height=4.4)
+    figure, axes = new_figure(max(6.0, 1.8 + 0.42 * len(plans)), 4.4, ax)
     unit, per_s = time_unit(outcome.figures["p99_latency_s"] for outcome in outcomes)
     width = 0.8 / len(outcomes)
     low, high, has_points, has_boxes = np.inf, 0.0, False, False
@@ -140,7 +142,7 @@ def latency_by_plan(comparison: Comparison, case: Case) -> Figure:
         f"{CLAIRVOYANT_MARK} clairvoyant" if is_any_clairvoyant else "",
     ]
     notes = ["; ".join(filter(None, parts)) for parts in (shown, form)]
-    add_title(figure, case_heading(comparison, case), *notes)
+    add_title(figure, case_heading(comparison, case), *notes, ax=ax)
     handles = [
         Patch(
             color=_colour(comparison, outcome),
@@ -149,9 +151,7 @@ def latency_by_plan(comparison: Comparison, case: Case) -> Figure:
         )
         for outcome in outcomes
     ]
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize="small"
-    )
+    add_legend_below(figure, handles, ax, ncols=4)
     return figure
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -105,13 +106,20 @@ def query_colours(result: Result) -> dict[int, str]:
     }
 
 
-def gantt(result: Result, window_s: tuple[float, float] | None = None, heading: str = "") -> Figure:
+def gantt(
+    result: Result,
+    window_s: tuple[float, float] | None = None,
+    heading: str = "",
+    *,
+    ax: Axes | None = None,
+) -> Figure:
     """One row per executor (the first 64), one colour per query; white is idle, hatched is away.
 
     Args:
         result: a run with its event log.
         window_s: start and end; default: the whole run, or a readable part of it.
         heading: what was run; default: the trace, the cluster and the number of queries.
+        ax: where to draw it; default: a new figure.
 
     Raises:
         ValueError: the run has no event log.
@@ -128,7 +136,7 @@ def gantt(result: Result, window_s: tuple[float, float] | None = None, heading: 
         and interval.start_us < end_s * US_PER_S
         and interval.executor < num_rows
     ]
-    figure, axes = new_figure(width=9.0, height=1.8 + min(6.0, 0.11 * num_rows + 0.5))
+    figure, axes = new_figure(9.0, 1.8 + min(6.0, 0.11 * num_rows + 0.5), ax)
     unit, per_s = time_unit([end_s - start_s])
     plans = {query.query_id: query.plan for query in result.queries}
     colours = query_colours(result)
@@ -140,7 +148,7 @@ def gantt(result: Result, window_s: tuple[float, float] | None = None, heading: 
         axes.add_collection(_bars(intervals, colours[query_id], per_s))
         plan = plans[query_id]
         text = plan if times_visible[plan] == 1 else f"{plan} #{query_id}"
-        _label(figure, plain(text), intervals, (start_s, end_s), per_s)
+        _label(axes, plain(text), intervals, (start_s, end_s), per_s)
     for executor, left_us, back_us in absences(result.events, round(end_s * US_PER_S)):
         if executor < num_rows:
             left, width = (time_us / US_PER_S * per_s for time_us in (left_us, back_us - left_us))
@@ -152,7 +160,7 @@ def gantt(result: Result, window_s: tuple[float, float] | None = None, heading: 
     axes.set_xlabel(f"time ({unit})")
     axes.set_ylabel("executor")
     first = f"{short_name(result.scheduler)}: {heading or _heading(result)}"
-    add_title(figure, first, _excerpt(result, (start_s, end_s), len(by_query)))
+    add_title(figure, first, _excerpt(result, (start_s, end_s), len(by_query)), ax=ax)
     return figure
 
 
@@ -193,7 +201,7 @@ def _bars(intervals: Sequence[Interval], colour: str, per_s: float) -> PolyColle
 
 
 def _label(
-    figure: Figure,
+    axes: Axes,
     text: str,
     intervals: Sequence[Interval],
     window_s: tuple[float, float],
@@ -209,7 +217,7 @@ def _label(
     if visible(longest) < MIN_LABEL_SHARE * (high - low):
         return
     middle = (min(longest.end_us, high) + max(longest.start_us, low)) / 2 / US_PER_S * per_s
-    figure.axes[0].text(
+    axes.text(
         middle,
         longest.executor,
         text,

@@ -5,19 +5,28 @@ from __future__ import annotations
 import math
 
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from lsched.compare import Case, Comparison
-from lsched.plots.style import COLOURS, LIMIT, add_title, case_heading, log_ticks, new_figure
+from lsched.plots.style import (
+    COLOURS,
+    LIMIT,
+    add_legend_below,
+    add_title,
+    case_heading,
+    log_ticks,
+    new_figure,
+)
 from lsched.statistics import Ratio, paired_ratio
 from lsched.tables import CLAIRVOYANT_NOTE, display_name, replay_note, short_name
 
 BETTER, WORSE, UNCLEAR = COLOURS[2], COLOURS[1], "#a0a0a0"
 
 
-def ratio_to_reference(comparison: Comparison, case: Case) -> Figure:
+def ratio_to_reference(comparison: Comparison, case: Case, *, ax: Axes | None = None) -> Figure:
     """Bars from 1 to the paired ratio of mean latencies, best on top.
 
     The axis is logarithmic, so that twice as fast and twice as slow are as long as each other.
@@ -25,7 +34,7 @@ def ratio_to_reference(comparison: Comparison, case: Case) -> Figure:
     are the same ratio at the 95th percentile. The dotted line is the ratio of the lower bound.
     """
     outcomes = [o for o in reversed(case.ranked) if o.scheduler != comparison.reference]
-    figure, axes = new_figure(width=7.2, height=2.1 + 0.34 * max(len(outcomes), 2))
+    figure, axes = new_figure(7.2, 2.1 + 0.34 * max(len(outcomes), 2), ax)
     low = high = 1.0
     has_intervals = False
     for place, outcome in enumerate(outcomes):
@@ -81,14 +90,8 @@ def ratio_to_reference(comparison: Comparison, case: Case) -> Figure:
     )
     note = "" if case.arrivals.is_drawn or len(comparison.seeds) == 1 else replay_note(case)
     seer = CLAIRVOYANT_NOTE if any(outcome.is_clairvoyant for outcome in outcomes) else ""
-    add_title(figure, case_heading(comparison, case), note, seer)
-    figure.legend(
-        handles=_legend(has_intervals),
-        loc="outside lower center",
-        ncols=3,
-        frameon=False,
-        fontsize="small",
-    )
+    add_title(figure, case_heading(comparison, case), note, seer, ax=ax)
+    add_legend_below(figure, _legend(has_intervals), ax, ncols=3)
     return figure
 
 

@@ -125,12 +125,12 @@ def _line(
     )
 
 
-def queries_in_system(comparison: Comparison, case: Case) -> Figure:
+def queries_in_system(comparison: Comparison, case: Case, *, ax: Axes | None = None) -> Figure:
     """Queries that have arrived and not completed, on the first seed, as means over short spans.
 
     The reference, the best three others and the worst: more lines hide each other.
     """
-    figure, axes = new_figure(width=8.0)
+    figure, axes = new_figure(8.0, ax=ax)
     outcomes = _clearest(comparison, case)
     end_s = max(query.completion_s for outcome in outcomes for query in outcome.runs[0].queries)
     unit, per_s = time_unit([end_s], seconds_from=1.0)
@@ -152,8 +152,8 @@ def queries_in_system(comparison: Comparison, case: Case) -> Figure:
             f"; {short_name(comparison.reference)}, the best {len(outcomes) - 2} others and the "
             f"worst of {len(case.outcomes)} schedulers"
         )
-    add_title(figure, case_heading(comparison, case), shown)
-    add_legend(figure, axes, outcomes)
+    add_title(figure, case_heading(comparison, case), shown, ax=ax)
+    add_legend(figure, axes, outcomes, ax)
     return figure
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -40,19 +41,31 @@ TICK_STEPS: tuple[tuple[float, ...], ...] = (
 MIN_TICKS = 4
 TITLE_CHARACTERS = 9.0
 """Characters of a title to an inch of the figure, so that it stays clear of a legend."""
+SMALL_CHARACTERS = 12.0
+"""Likewise, of a title above axes that were given."""
 NARROW = 3.0
 """Where an axis spans less than this factor, its ticks are those of a linear one."""
 
 
-def new_figure(width: float = 7.2, height: float = 4.4) -> tuple[Figure, Axes]:
-    """An empty figure with one pair of axes, inches."""
+def new_figure(
+    width: float = 7.2, height: float = 4.4, ax: Axes | None = None
+) -> tuple[Figure, Axes]:
+    """An empty figure with one pair of axes, inches; or ``ax``, where they are given."""
+    if ax is not None:
+        figure = ax.get_figure()
+        assert figure is not None
+        return cast(Figure, figure), prepared(ax)
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, add_axes(figure)
 
 
 def add_axes(figure: Figure, rows: int = 1, columns: int = 1, index: int = 1) -> Axes:
     """Axes in a grid of axes."""
-    axes = figure.add_subplot(rows, columns, index)
+    return prepared(figure.add_subplot(rows, columns, index))
+
+
+def prepared(axes: Axes) -> Axes:
+    """Axes with the grid and the frame of all plots."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     axes.grid(True, color=GRID, linewidth=0.6)
@@ -70,8 +83,16 @@ def plain(text: str, max_length: int | None = None) -> str:
     return text.replace("$", r"\$")
 
 
-def add_title(figure: Figure, *lines: str) -> None:
-    """What was run, and on further lines, smaller, what is shown of it; long lines are wrapped."""
+def add_title(figure: Figure, *lines: str, ax: Axes | None = None) -> None:
+    """What was run, and on further lines, smaller, what is shown of it; long lines are wrapped.
+
+    Where axes were given, all of it stands above them: the figure's title is not ours.
+    """
+    if ax is not None:
+        inches = ax.get_window_extent().width / ax.figure.dpi
+        shown = [_fill(line, int(inches * SMALL_CHARACTERS)) for line in lines if line]
+        ax.set_title("\n".join(shown).replace("$", r"\$"), loc="left", fontsize="small")
+        return
     width = int(figure.get_figwidth() * TITLE_CHARACTERS)
     first, *others = (_fill(line, width).replace("$", r"\$") for line in lines if line)
     figure.suptitle(first, x=0.01, ha="left", fontsize="medium")
@@ -117,22 +138,39 @@ def marker(index: int) -> str:
     return MARKERS[index % len(MARKERS)]
 
 
-def add_legend(figure: Figure, axes: Axes, outcomes: Sequence[Outcome]) -> None:
-    """A legend to the right of the axes, with the footnote on clairvoyant schedulers."""
+def add_legend(
+    figure: Figure, axes: Axes, outcomes: Sequence[Outcome], ax: Axes | None = None
+) -> None:
+    """A legend to the right of the axes, with the footnote on clairvoyant schedulers.
+
+    Where axes were given, it is inside them.
+    """
     title = None
     if any(outcome.is_clairvoyant for outcome in outcomes):
         title = f"{CLAIRVOYANT_MARK} clairvoyant"
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(
-        handles,
-        labels,
-        loc="outside right upper",
-        frameon=False,
-        fontsize="small",
-        title=title,
-        title_fontsize="small",
-        alignment="left",
-    )
+    form: dict[str, Any] = {
+        "frameon": False,
+        "fontsize": "small",
+        "title": title,
+        "title_fontsize": "small",
+        "alignment": "left",
+    }
+    if ax is None:
+        figure.legend(handles, labels, loc="outside right upper", **form)
+    else:
+        ax.legend(handles, labels, **form)
+
+
+def add_legend_below(
+    figure: Figure, handles: Sequence[Artist], ax: Axes | None, *, ncols: int
+) -> None:
+    """A legend of these below the axes; inside them where they were given."""
+    if ax is None:
+        form: dict[str, Any] = {"loc": "outside lower center", "ncols": ncols}
+        figure.legend(handles=handles, frameon=False, fontsize="small", **form)
+    else:
+        ax.legend(handles=handles, frameon=False, fontsize="small")
 
 
 def log_ticks(axis: Axis, low: float, high: float) -> None:
