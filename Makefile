@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test test-spark check format bench identity long figures page results policies studies tuned validation outages engines clean
+.PHONY: demo test test-spark check format bench identity long figures page docs results policies studies tuned validation outages engines clean
 
 demo: $(VENV)/installed  ## compare schedulers on the shipped trace
 	$(BIN)/lsched compare tpch --schedulers fifo,fair,stride,weighted-fair:alpha=-1,srpt:size=history+share=2,lsched,oracle-srpt \
@@ -60,6 +60,9 @@ page: $(VENV)/installed  ## the page of docs/seeing.md and its picture; needs Ch
 	$(BIN)/python -c "from PIL import Image; \
 		Image.open('out/page.png').convert('RGB').quantize(128).save('docs/images/report.png', optimize=True)"
 
+docs: $(VENV)/installed-docs  ## the site, with the reference from the docstrings: out/docs/index.html
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs out/docs
+
 results: $(VENV)/installed  ## the tables of docs/results.md, docs/cases.md and README; an hour
 	$(BIN)/lsched suite run --policies lsched/policies/suite.toml --out out/suite --update docs/results.md docs/cases.md README.md
 	cp out/suite/overview.png docs/images/suite.png
@@ -100,7 +103,11 @@ $(VENV)/installed: $(VENV)/created pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(INSTALL) .[dev,capture,fast,learn]
+	$(INSTALL) .[dev,capture,docs,fast,learn]
+	touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(INSTALL) .[docs]
 	touch $@
 
 $(VENV)/installed-spark: $(VENV)/installed-dev
