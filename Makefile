@@ -44,12 +44,13 @@ identity: $(VENV)/installed  ## whole shipped traces on both engines: the same e
 long: $(VENV)/installed  ## a million queries in bounded memory
 	$(BIN)/python benchmarks/long_trace.py
 
-figures: $(VENV)/installed  ## the figures of docs/traces.md
+figures: $(VENV)/installed  ## the figures of docs/traces.md and docs/model.md
 	$(BIN)/lsched describe fleet-day --out out/fleet-day
 	$(BIN)/lsched describe tpch --plan q5 --out out/tpch-q5
 	cp out/fleet-day/arrivals.png docs/images/fleet-day-arrivals.png
 	cp out/tpch-q5/plan.png docs/images/tpch-q5-plan.png
 	$(BIN)/python benchmarks/fleet.py docs/images/fleet.png
+	$(BIN)/python benchmarks/model_pictures.py docs/images
 
 page: $(VENV)/installed  ## the page of docs/seeing.md and its picture; needs Chromium
 	$(BIN)/lsched compare tpch --schedulers fifo,fair,srpt:size=history+share=2,lsched,oracle-srpt \
