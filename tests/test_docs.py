@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -132,6 +133,28 @@ def test_the_cluster_file_is_a_cluster(tmp_path: Path) -> None:
     cluster = parse_cluster(str(file))
     assert len(cluster.outages) == 3
     assert cluster.node_mtbf_us == 3_600_000_000
+
+
+def test_the_first_table_of_the_quick_start_is_that_of_its_command(tmp_path: Path) -> None:
+    """All but the time per schedule, which machines differ in."""
+    page = ROOT / "docs" / "quickstart.md"
+    (command,) = [line for line in SHELL if line.endswith("--out out/first")]
+    done = subprocess.run(
+        [sys.executable, "-m", "lsched.cli", *command.split()[1:], "--no-plots"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "COLUMNS": "100"},
+        check=True,
+    )
+    assert figures_of(blocks(page, "text")[0]) == figures_of(done.stdout)
+    assert len(figures_of(done.stdout)) == 4
+
+
+def figures_of(text: str) -> list[list[str]]:
+    """Words of a table's rows without the last column, as far as they have all of them."""
+    rows = [line.split() for line in text.splitlines()]
+    return [row[:-1] for row in rows if len(row) > 10 and re.fullmatch(r"[\d.,]+", row[-1])]
 
 
 def test_links_lead_to_files() -> None:

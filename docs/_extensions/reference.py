@@ -7,6 +7,7 @@ its place in the reference. So pages stay plain Markdown, and docstrings need no
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -17,7 +18,7 @@ from sphinx.util.nodes import make_refnode
 
 NAME = re.compile(r"(?:(?:sim|traces|lsched)\.[\w.]+|[A-Z]\w*[a-z]\w*)(?=$|\()")
 """A dotted name of ours, or the name of a class; what follows in brackets is left alone."""
-LEAVING = re.compile(r"\[[^\]]*\]\(\.\./((?!\w+\.md)[^)#]+)\)")
+LINK = re.compile(r"\[[^\]]*\]\(((?:\.\./)+[^)#]+)\)")
 SECTIONS = ("Args", "Attributes", "Example", "Raises", "Returns", "Shapes", "Source", "Units")
 ITEMISED = ("Args", "Attributes", "Raises", "Shapes", "Units")
 ITEM = re.compile(r"    ([\w.*]+(?:, [\w.*]+)*): (.+)")
@@ -94,7 +95,14 @@ def readable_defaults(
 
 def links_that_leave(app: Sphinx, docname: str, content: list[str]) -> None:
     """Links to files of the repository that are not pages become the names of these files."""
-    content[0] = LEAVING.sub(r"`\1`", content[0])
+    docs = Path(app.srcdir).resolve()
+    folder = (docs / docname).parent
+
+    def named(link: re.Match[str]) -> str:
+        file = (folder / link[1]).resolve()
+        return link[0] if file.is_relative_to(docs) else f"`{file.relative_to(docs.parent)}`"
+
+    content[0] = LINK.sub(named, content[0])
 
 
 def _is_heading(node: nodes.Node) -> bool:
