@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test test-spark check format bench scaling identity long figures notebook page results policies studies tuned validation outages engines clean
+.PHONY: demo test test-spark check format bench scaling identity long figures notebook page docs results policies studies tuned validation outages engines clean
 
 demo: $(VENV)/installed  ## compare schedulers on the shipped trace
 	$(BIN)/lsched compare tpch --schedulers fifo,fair,stride,weighted-fair:alpha=-1,srpt:size=history+share=2,lsched,oracle-srpt \
@@ -47,12 +47,13 @@ identity: $(VENV)/installed  ## whole shipped traces on both engines: the same e
 long: $(VENV)/installed  ## a million queries in bounded memory
 	$(BIN)/python benchmarks/long_trace.py
 
-figures: $(VENV)/installed  ## the figures of docs/traces.md
+figures: $(VENV)/installed  ## the figures of docs/traces.md and docs/model.md
 	$(BIN)/lsched describe fleet-day --out out/fleet-day
 	$(BIN)/lsched describe tpch --plan q5 --out out/tpch-q5
 	cp out/fleet-day/arrivals.png docs/images/fleet-day-arrivals.png
 	cp out/tpch-q5/plan.png docs/images/tpch-q5-plan.png
 	$(BIN)/python benchmarks/fleet.py docs/images/fleet.png
+	$(BIN)/python benchmarks/model_pictures.py docs/images
 
 notebook: $(VENV)/installed-dev  ## the outputs of examples/notebook.ipynb
 	$(BIN)/python benchmarks/notebook.py examples/notebook.ipynb
@@ -65,6 +66,9 @@ page: $(VENV)/installed  ## the page of docs/seeing.md and its picture; needs Ch
 		--force-device-scale-factor=0.6 --screenshot=out/page.png "file://$(CURDIR)/out/seen/report.html#t=5.2,6.1"
 	$(BIN)/python -c "from PIL import Image; \
 		Image.open('out/page.png').convert('RGB').quantize(128).save('docs/images/report.png', optimize=True)"
+
+docs: $(VENV)/installed-docs  ## the site, with the reference from the docstrings: out/docs/index.html
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs out/docs
 
 results: $(VENV)/installed  ## the tables of docs/results.md, docs/cases.md and README; an hour
 	$(BIN)/lsched suite run --policies lsched/policies/suite.toml --out out/suite --update docs/results.md docs/cases.md README.md
@@ -106,7 +110,11 @@ $(VENV)/installed: $(VENV)/created pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(INSTALL) .[dev,capture,fast,learn]
+	$(INSTALL) .[dev,capture,docs,fast,learn]
+	touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(INSTALL) .[docs]
 	touch $@
 
 $(VENV)/installed-spark: $(VENV)/installed-dev

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from lsched.cli import GROUPS
 from lsched.learn.features import feature_table
 from sim.batch_fields import field_table
 from sim.registry import scheduler_class
-from traces.model import Trace
+from traces.model import Operator, Query, Trace
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -27,7 +28,19 @@ def blocks(path: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", path.read_text(), re.DOTALL | re.MULTILINE)
 
 
+def printed(path: Path, code: str) -> str | None:
+    """What a page says that a snippet prints: the block of text after it, below "prints"."""
+    found = re.search(
+        rf"^```python\n{re.escape(code)}```\n\nprints\n\n```text\n(.*?)^```",
+        path.read_text(),
+        re.DOTALL | re.MULTILINE,
+    )
+    return found and found[1]
+
+
 PYTHON = [(path, code) for path in DOCUMENTS for code in blocks(path, "python")]
+(TINY,) = [block for path in DOCUMENTS for block in blocks(path, "jsonl")]
+"""The annotated trace; snippets find it as ``tiny.jsonl``."""
 SHELL = [
     line.strip()
     for path in DOCUMENTS
@@ -45,10 +58,13 @@ def test_python_snippets_run(
     file = tmp_path / "snippet.py"
     header = "import sim, traces\n" if "import sim" not in code else ""
     file.write_text(header + code)
+    (tmp_path / "tiny.jsonl").write_text(TINY)
     done = subprocess.run(
         [sys.executable, file], capture_output=True, text=True, cwd=tmp_path, check=False
     )
     assert done.returncode == 0, f"{path.name}: {done.stderr}"
+    expected = printed(path, code)
+    assert expected is None or done.stdout == expected
 
 
 def test_the_columns_of_batches_are_those_of_the_code() -> None:
@@ -92,12 +108,22 @@ def test_commands_name_things_that_exist(line: str) -> None:
 
 
 def test_the_annotated_trace_is_a_trace(tmp_path: Path) -> None:
-    (text,) = [block for path in DOCUMENTS for block in blocks(path, "jsonl")]
     file = tmp_path / "tiny.jsonl"
-    file.write_text(text)
+    file.write_text(TINY)
     trace = traces.load(file)
     assert isinstance(trace, Trace)
-    assert sim.simulate(trace, "fifo").summary()["num_queries"] == 1
+    assert sim.simulate(trace, "fifo").summary()["num_queries"] == 2
+    again = tmp_path / "again.jsonl"
+    traces.write(trace, again)
+    assert again.read_text() == TINY
+
+
+def test_the_annotation_names_every_field() -> None:
+    """The tables of traces.md have each attribute of operators and queries."""
+    text = (ROOT / "docs" / "traces.md").read_text()
+    for kind in (Operator, Query):
+        missing = [name for name in kind.__struct_fields__ if f"`{name}`" not in text]
+        assert not missing
 
 
 def test_the_cluster_file_is_a_cluster(tmp_path: Path) -> None:
@@ -107,6 +133,28 @@ def test_the_cluster_file_is_a_cluster(tmp_path: Path) -> None:
     cluster = parse_cluster(str(file))
     assert len(cluster.outages) == 3
     assert cluster.node_mtbf_us == 3_600_000_000
+
+
+def test_the_first_table_of_the_quick_start_is_that_of_its_command(tmp_path: Path) -> None:
+    """All but the time per schedule, which machines differ in."""
+    page = ROOT / "docs" / "quickstart.md"
+    (command,) = [line for line in SHELL if line.endswith("--out out/first")]
+    done = subprocess.run(
+        [sys.executable, "-m", "lsched.cli", *command.split()[1:], "--no-plots"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "COLUMNS": "100"},
+        check=True,
+    )
+    assert figures_of(blocks(page, "text")[0]) == figures_of(done.stdout)
+    assert len(figures_of(done.stdout)) == 4
+
+
+def figures_of(text: str) -> list[list[str]]:
+    """Words of a table's rows without the last column, as far as they have all of them."""
+    rows = [line.split() for line in text.splitlines()]
+    return [row[:-1] for row in rows if len(row) > 10 and re.fullmatch(r"[\d.,]+", row[-1])]
 
 
 def test_links_lead_to_files() -> None:
