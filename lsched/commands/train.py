@@ -251,13 +251,13 @@ def _check_values(options: Options) -> None:
     least = dict.fromkeys(
         ("width", "generations", "patience", "validate_every", "validation_seeds", "pairs"), 1
     )
-    least |= {"seeds": 1, "window": 1, "workers": 1, "costs": 0, "seed": 0}
+    least |= {"seeds": 1, "window": 1, "costs": 0, "seed": 0}
     for name, low in least.items():
         value = getattr(options, name)
         if value < low:
             raise OptionError(f"--{name.replace('_', '-')} is {value}, expected at least {low}")
-    for name in ("cases_per_pair", "direct_generations"):
-        value, low = getattr(options, name), int(name == "cases_per_pair")
+    for name in ("cases_per_pair", "workers", "direct_generations"):
+        value, low = getattr(options, name), int(name != "direct_generations")
         if value is not None and value < low:
             raise OptionError(f"--{name.replace('_', '-')} is {value}, expected at least {low}")
     for name in ("minutes", "sigma"):
