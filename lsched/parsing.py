@@ -135,6 +135,8 @@ def _hint(field: dataclasses.Field[Any], hint: Any) -> str | None:
     """What is said of a default where that goes without saying, or is not it; else nothing."""
     if field.default is False or field.default == ():
         return ""
+    if field.default is True:
+        return "(yes, unless this is given)"
     is_list = str(hint).startswith("typing.Annotated[tuple")
     return "(required)" if is_list and field.default is dataclasses.MISSING else None
 
