@@ -199,8 +199,8 @@ def test_the_tables_show_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("schedulers", "top", "message"),
     [
-        ("fifo", "5", "1 schedulers given, expected two"),
-        ("fifo,fair,sjf", "5", "3 schedulers given, expected two"),
+        ("fifo", "5", "schedulers are 'fifo', expected two"),
+        ("fifo,fair,sjf", "5", "schedulers are 'fifo', 'fair', 'sjf', expected two"),
         ("fifo,sjf", "-1", "top is -1"),
         ("fifo,nothing", "5", "no scheduler 'nothing'"),
     ],
