@@ -75,7 +75,7 @@ def read_options(path: Path, options: type[OptionsType], absent: object) -> Opti
             f"{path}: options of lsched {_shown(command)}, expected {command_of(options)!r}"
         )
     document.pop(MADE_BY, None)
-    hints = {key: hint for key, _, hint in _flat(options)}
+    hints = {key: hint for key, _, hint in each_option(options)}
     values = {}
     for key, value in document.items():
         if key not in hints:
@@ -115,7 +115,7 @@ def command_line(
         left_out: options that do not matter.
     """
     words = ["lsched", *command_of(options).split(), *map(str, values[positional])]
-    for key, field, _ in _flat(options):
+    for key, field, _ in each_option(options):
         value = values.get(key, _default(field))
         if key == positional or key in left_out or value == _default(field):
             continue
@@ -138,12 +138,12 @@ def _default(field: dataclasses.Field[Any]) -> object:
     return _plain(field.default)
 
 
-def _flat(options: type[Any]) -> Iterator[tuple[str, dataclasses.Field[Any], Any]]:
+def each_option(options: type[Any]) -> Iterator[tuple[str, dataclasses.Field[Any], Any]]:
     """Key, field and type of each option; those of a group stand among the others."""
     for field, hint in _fields(options):
         if dataclasses.is_dataclass(hint):
             assert isinstance(hint, type)
-            yield from _flat(hint)
+            yield from each_option(hint)
         else:
             yield _key(field), field, hint
 

@@ -12,11 +12,11 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
-from lsched.config_file import read_options
+from lsched.config_file import each_option, read_options
 from lsched.errors import OptionError
 
 CONFIG_HELP = (
@@ -173,7 +173,7 @@ def _as(kind: type[Any], values: Any) -> Any:
 
 def _unknown(options: type[Any], arguments: Sequence[str]) -> str:
     """The first word that looks like an option and is none; nothing if there is no such word."""
-    keys = [field.name.replace("_", "-") for field in _all_fields(options)]
+    keys = [key for key, _, _ in each_option(options)]
     known = ["--help", *(f"--{start}{key}" for key in keys for start in ("", "no-"))]
     for word in arguments:
         name = word.partition("=")[0].replace("_", "-")
@@ -181,16 +181,6 @@ def _unknown(options: type[Any], arguments: Sequence[str]) -> str:
             close = difflib.get_close_matches(name, known, n=1)
             return f"no option {name}" + (f"; did you mean {close[0]}?" if close else "")
     return ""
-
-
-def _all_fields(options: type[Any]) -> Iterator[dataclasses.Field[Any]]:
-    """Of the options, and of groups among them."""
-    hints = get_type_hints(options)
-    for field in dataclasses.fields(options):
-        if dataclasses.is_dataclass(hints[field.name]):
-            yield from dataclasses.fields(hints[field.name])
-        else:
-            yield field
 
 
 def _complaint(text: str) -> str:

@@ -83,9 +83,8 @@ def run(options: Options) -> None:
         check_format(options.gantt)
     arrivals, cluster = options.arrivals.arrivals(), parse_cluster(options.cluster)
     (seed,) = check_seeds([options.seed])
-    make_scheduler(
-        check_scheduler_text(options.scheduler), seed=seed
-    )  # a mistake in it is not one of the run
+    # Made here once: a mistake in it is not one of the run.
+    make_scheduler(check_scheduler_text(options.scheduler), seed=seed)
     stream = open_stream(options.trace)
     is_long = stream.num_queries > MAX_LOADED and arrivals.is_replay_of_all
     is_streamed = is_long and options.perfetto is None

@@ -73,6 +73,12 @@ DIRECT_GENERATIONS = 40
 """If not given."""
 LIMITS = ("generations", "minutes", "patience")
 """What may differ when a training goes on."""
+LEAST = {
+    **dict.fromkeys(("costs", "direct_generations", "seed"), 0),
+    **dict.fromkeys(("width", "generations", "patience", "validate_every", "validation_seeds"), 1),
+    **dict.fromkeys(("pairs", "seeds", "cases_per_pair", "window", "workers"), 1),
+}
+"""The least that whole numbers can be."""
 NO_MATTER = ("resume", "workers", "ray", "tensorboard")
 """What the policy does not depend on."""
 
@@ -248,16 +254,8 @@ def run(options: Options) -> None:
 
 def _check_values(options: Options) -> None:
     """Mistakes that would else show when half an hour is spent."""
-    least = dict.fromkeys(
-        ("width", "generations", "patience", "validate_every", "validation_seeds", "pairs"), 1
-    )
-    least |= {"seeds": 1, "window": 1, "costs": 0, "seed": 0}
-    for name, low in least.items():
+    for name, low in LEAST.items():
         value = getattr(options, name)
-        if value < low:
-            raise OptionError(f"--{name.replace('_', '-')} is {value}, expected at least {low}")
-    for name in ("cases_per_pair", "workers", "direct_generations"):
-        value, low = getattr(options, name), int(name != "direct_generations")
         if value is not None and value < low:
             raise OptionError(f"--{name.replace('_', '-')} is {value}, expected at least {low}")
     for name in ("minutes", "sigma"):

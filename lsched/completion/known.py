@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from lsched.arrivals import REAL
+from lsched.learn.rule import KINDS
 from lsched.suite import CASES
 from lsched.tune import OBJECTIVES
 from sim import PRESETS, Cluster, scheduler_names
@@ -35,8 +36,6 @@ KNOWN: dict[tuple[str, ...], str] = {
     ("estimates",): "estimates",
 }
 """Kind of values by option, where need be with its command before it; the name of a ``Known``."""
-BASE_RULES = ("fifo", "fair", "srpt", "hesrpt", "priced")
-"""Those that a policy can correct."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def known_values() -> tuple[Known, ...]:
 
     traces, configs = tuple(shipped_names()), tuple(shipped_configs())
     schedulers, clusters = tuple(_schedulers()), tuple(_clusters())
-    rules = tuple(word for word in schedulers if word.partition(":")[0] in BASE_RULES)
+    rules = tuple(word for word in schedulers if word.partition(":")[0] in KINDS)
     cases = tuple(case.name for case in CASES)
     return (
         Known("traces", traces, files="*"),
