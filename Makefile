@@ -11,7 +11,7 @@ demo: $(VENV)/installed  ## compare schedulers on the shipped trace
 		--load 0.8 --scale 10 --seeds 5 --cluster inmemory-32 --out out/demo
 
 test: $(VENV)/installed-dev  ## run all tests
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 test-spark: $(VENV)/installed-spark  ## run the tests that need Spark and Java
 	$(BIN)/python -m pytest tests/test_capture_spark.py tests/test_import_spark.py tests/test_validate_spark.py
