@@ -10,10 +10,9 @@ from typing import Any
 
 import msgspec
 
-from lsched.errors import in_words
 from sim import Cluster, ClusterError, Outage, preset
 from traces import TraceError
-from traces.errors import did_you_mean
+from traces.errors import did_you_mean, in_words
 from traces.text_files import read_text
 
 CLUSTER_KEYS = tuple(field.name for field in dataclasses.fields(Cluster))

@@ -21,11 +21,11 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from lsched.errors import OptionError, in_words
+from lsched.errors import OptionError
 from lsched.output import CONFIG_FILE
 from lsched.report import versions
 from traces import TraceError
-from traces.errors import did_you_mean
+from traces.errors import did_you_mean, in_words
 from traces.output import atomic_file
 from traces.text_files import read_text
 

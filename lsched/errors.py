@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 
@@ -34,24 +33,3 @@ def missing_runs(incomplete: Sequence[Mapping[str, object]]) -> str:
         f"trace {first['trace']!r}, {first['arrivals']}, scheduler {first['scheduler']!r}, seed "
         f"{first['seed']}: {first['reason']}{more}"
     )
-
-
-_TYPES = {
-    "int": "a whole number",
-    "float": "a number",
-    "str": "a text",
-    "bool": "true or false",
-    "array": "a list",
-    "object": "a table",
-}
-
-
-def in_words(message: str) -> str:
-    """What msgspec says of a type, in words: ``expected a number, got a text``."""
-
-    def word(match: re.Match[str]) -> str:
-        kinds = [kind.strip() for kind in match[1].split("|")]
-        return " or ".join(_TYPES.get(kind, kind) for kind in kinds if kind != "null") or "nothing"
-
-    text = re.sub(r"`([a-z |]+)`", word, message)
-    return text[:1].lower() + text[1:]

@@ -116,8 +116,8 @@ def check_output_files(*paths: Path | None) -> None:
     """Fail early where a file cannot be written.
 
     Raises:
-        OSError: its directory does not exist or cannot be written to, or it is a directory.
-        OptionError: two are the same file.
+        OSError: its directory does not exist or cannot be written to.
+        OptionError: it is a directory, or two are the same file.
     """
     seen = set()
     for path in filter(None, paths):
@@ -126,6 +126,8 @@ def check_output_files(*paths: Path | None) -> None:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
             continue
         target = Path(os.path.realpath(path))
+        if target.is_dir():
+            raise OptionError(f"{path}: a directory, expected the name of a file, new or not")
         _check_target(target)
         if target in seen:
             raise OptionError(f"{path} is given for two outputs; give each its own file")
@@ -133,8 +135,6 @@ def check_output_files(*paths: Path | None) -> None:
 
 
 def _check_target(path: Path) -> None:
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     parent = path.parent
     if not parent.is_dir():
         code = errno.ENOTDIR if parent.exists() else errno.ENOENT

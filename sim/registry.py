@@ -13,13 +13,14 @@ import inspect
 import pkgutil
 import sys
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_type_hints, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from sim.errors import SchedulerError, UnknownScheduler
 from sim.schedule import Allocation, Schedule
+from sim.signatures import DECIDE, identity, missing_parameters, no_decide, parameters_of
 from sim.values import parse_value
 from sim.view import ClusterView
 from traces.errors import did_you_mean
@@ -54,7 +55,6 @@ class BatchScheduler(Protocol):
 
 _registered: dict[str, Callable[..., Scheduler]] = {}
 SchedulerClass = TypeVar("SchedulerClass", bound=Callable[..., Any])
-NO_DECIDE = "is no scheduler: it has no method decide(self, view)"
 
 
 def register(name: str) -> Callable[[SchedulerClass], SchedulerClass]:
@@ -74,10 +74,12 @@ def register(name: str) -> Callable[[SchedulerClass], SchedulerClass]:
 
     def decorate(scheduler: Any) -> Any:
         if inspect.isclass(scheduler) and not hasattr(scheduler, "decide"):
-            raise TypeError(f"class {_identity(scheduler)} {NO_DECIDE}")
+            raise TypeError(
+                f"class {identity(scheduler)} is no scheduler: it has no method {DECIDE}"
+            )
         known = _registered.get(name)
-        if known is not None and _identity(known) != _identity(scheduler):
-            raise ValueError(f"scheduler name {name!r} is taken by {_identity(known)}")
+        if known is not None and identity(known) != identity(scheduler):
+            raise ValueError(f"scheduler name {name!r} is taken by {identity(known)}")
         _registered[name] = scheduler
         return scheduler
 
@@ -123,14 +125,15 @@ def make_scheduler(text: str, *, seed: int = 0, **parameters: object) -> Schedul
     ``path/to/file.py:ClassName``, with parameters after another colon, loads from a file.
 
     Raises:
-        UnknownScheduler: no such name, file, class or parameter, or a value of the wrong type.
+        UnknownScheduler: no such name, file, class or parameter, a value of the wrong type, or a
+            parameter that it needs is missing.
         SchedulerError: its file or its ``__init__`` raises an exception of its own, or it has no
-            ``decide``.
+            ``decide(self, view)``.
     """
     name, given = split_text(text)
     is_file = ".py:" in name or name.endswith(".py")
     factory = _from_file(name) if is_file else scheduler_class(name)
-    accepted = _parameters(factory)
+    accepted = parameters_of(factory)
     arguments: dict[str, object] = dict(parameters)
     for key, value in given.items():
         if key not in accepted:
@@ -152,9 +155,12 @@ def make_scheduler(text: str, *, seed: int = 0, **parameters: object) -> Schedul
     except ValueError as error:
         raise UnknownScheduler(f"scheduler {text!r}: {error}") from error
     except (Exception, SystemExit) as error:
+        missing = missing_parameters(factory, arguments)
+        if missing and isinstance(error, TypeError):
+            raise UnknownScheduler(_needs(text, missing, has_some=bool(given))) from None
         raise SchedulerError(f"scheduler {text!r} cannot be built: {_named(error)}") from error
-    if not callable(getattr(scheduler, "decide", None)):
-        raise SchedulerError(f"{text!r} {NO_DECIDE}")
+    if complaint := no_decide(scheduler):
+        raise SchedulerError(f"{text!r} is no scheduler: {complaint}")
     return scheduler
 
 
@@ -181,10 +187,6 @@ def registered_name(scheduler: type[Scheduler]) -> str:
 
 def _name_of(scheduler: type[Scheduler]) -> str | None:
     return next((name for name, known in _registered.items() if known is scheduler), None)
-
-
-def _identity(scheduler: Callable[..., Any]) -> str:
-    return f"{scheduler.__module__}.{getattr(scheduler, '__qualname__', scheduler)}"
 
 
 def _import_own() -> None:
@@ -214,6 +216,14 @@ def split_text(text: str) -> tuple[str, dict[str, str]]:
             raise UnknownScheduler(f"scheduler {text!r}: {key.strip()} is given twice")
         given[key.strip()] = value.strip()
     return path_class or name, given
+
+
+def _needs(text: str, missing: Mapping[str, str], has_some: bool) -> str:
+    """What to do where parameters are missing; ``has_some``: others are given."""
+    words = [f"{name} ({what})" if what else name for name, what in missing.items()]
+    template = "+".join(f"{name}=VALUE" for name in missing)
+    joint = "+" if has_some else ":"
+    return f"scheduler {text!r} needs {' and '.join(words)}: {text}{joint}{template}"
 
 
 def _named(error: BaseException) -> str:
@@ -250,22 +260,3 @@ def _from_file(text: str) -> Callable[..., Scheduler]:
         raise UnknownScheduler(f"{path} has no class {class_name!r}{hint}; {listing}")
     factory: Callable[..., Scheduler] = getattr(module, class_name)
     return factory
-
-
-def _parameters(factory: Callable[..., Scheduler]) -> dict[str, Any]:
-    """Names of a class's parameters and their annotated types."""
-    if inspect.isclass(factory) and factory.__init__ is object.__init__:
-        return {}
-    target = factory.__init__ if inspect.isclass(factory) else factory
-    try:
-        hints = get_type_hints(target)
-    except NameError as error:
-        raise SchedulerError(
-            f"scheduler {_identity(factory)}: an annotation of its parameters cannot be resolved "
-            f"({error}); import it at run time"
-        ) from error
-    return {
-        name: hints.get(name, str)
-        for name in inspect.signature(factory).parameters
-        if name not in ("args", "kwargs")
-    }

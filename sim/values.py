@@ -22,8 +22,7 @@ def parse_value(text: str, annotation: Any) -> object:
     Raises:
         ValueError: the text is no such value; the message says what was expected.
     """
-    is_union = get_origin(annotation) in (Union, types.UnionType)
-    options = get_args(annotation) if is_union else (annotation,)
+    options = _options(annotation)
     if text.lower() == "none" and type(None) in options:
         return None
     for option in options:
@@ -40,7 +39,18 @@ def parse_value(text: str, annotation: Any) -> object:
                 continue
         elif option is str:
             return text
-    raise ValueError(" or ".join(map(_word, options)))
+    raise ValueError(expected(annotation))
+
+
+def expected(annotation: Any) -> str:
+    """What ``parse_value`` takes, in words."""
+    return " or ".join(map(_word, _options(annotation)))
+
+
+def _options(annotation: Any) -> tuple[Any, ...]:
+    """The types of a union, or the type itself."""
+    is_union = get_origin(annotation) in (Union, types.UnionType)
+    return get_args(annotation) if is_union else (annotation,)
 
 
 def _number(text: str, *, is_whole: bool) -> float:

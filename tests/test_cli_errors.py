@@ -48,7 +48,27 @@ class Dies:
         os._exit(3)
 
 class Blank:
-    pass
+    def choose(self, view):
+        return []
+
+class Three:
+    def decide(self, view: "View", more: int) -> list:
+        return []
+
+class Late:
+    def decide(self, *, view):
+        return []
+
+class Needs:
+    '''Needs much.
+
+    Args:
+        depth: how far it looks.
+    '''
+    def __init__(self, depth: int, word, size: float = 1.0):
+        pass
+    def decide(self, view):
+        return []
 """
 
 
@@ -121,7 +141,8 @@ COMPARE = "compare ok.jsonl --out out --seeds 2 --workers 1 --schedulers"
         ("compare binary.jsonl --schedulers fifo --out out", "binary.jsonl:1: "),
         ("compare empty.jsonl --schedulers fifo --out out", "empty file"),
         ("compare s.py --schedulers fifo --out out", "s.py:2: "),
-        ("describe imports.py", "not a trace file; expected JSON Lines"),
+        ("describe imports.py", "found 'import there"),
+        ("describe full", "full: a directory, expected a trace file"),
         # schedulers
         (f"{COMPARE} FAIRE", "did you mean 'fair'"),
         (f"{COMPARE} srpt:share=1+share=2", "share is given twice"),
@@ -148,6 +169,19 @@ COMPARE = "compare ok.jsonl --out out --seeds 2 --workers 1 --schedulers"
         (f"{COMPARE} imports.py:X", "ModuleNotFoundError"),
         (f"{COMPARE} s.py:Broken", "KeyError"),
         (f"{COMPARE} s.py:Blank", "'s.py:Blank' is no scheduler: it has no method decide"),
+        (f"{COMPARE} s.py:Blank", "decide(self, view); Blank has choose"),
+        (
+            f"{COMPARE} s.py:Three",
+            "Three has decide(self, view, more), expected decide(self, view)",
+        ),
+        (f"{COMPARE} s.py:Late", "Late has decide(self, *, view), expected decide(self, view)"),
+        (
+            f"{COMPARE} s.py:Needs",
+            "'s.py:Needs' needs depth (a whole number; how far it looks) and word: "
+            "s.py:Needs:depth=VALUE+word=VALUE",
+        ),
+        (f"{COMPARE} s.py:Needs:depth=1", "needs word: s.py:Needs:depth=1+word=VALUE"),
+        (f"{COMPARE} learned", "needs path (the directory of a training, or "),
         (f"{COMPARE} s.py:Raises", "scheduler 's.py:Raises', seed 0: "),
         (f"{COMPARE} s.py:Raises", "RuntimeError: boom and more (s.py:4)"),
         (f"{COMPARE} s.py:Never", "the scheduler has scheduled nothing"),
@@ -202,6 +236,7 @@ COMPARE = "compare ok.jsonl --out out --seeds 2 --workers 1 --schedulers"
         ("compare ok.jsonl --schedulers fifo --out=", "'' is not a path"),
         ("compare ok.jsonl --schedulers fifo --out full", "full/results.json: Is a directory"),
         ("simulate ok.jsonl --json x --csv ./x", "given for two outputs"),
+        ("simulate ok.jsonl --json full", "full: a directory, expected the name of a file"),
         ("generate ok.jsonl --out ./ok.jsonl --batch", "is the trace that is read"),
         (
             "generate ok.jsonl --out x --load 1 --executors 2 --cluster spark-50",

@@ -215,7 +215,7 @@ def test_formats_and_pieces_give_the_same_jobs(tmp_path: Path, kind: str) -> Non
         ([task("j", "M1", 5, 6)], {"start_s": -1.0}, "start_s is -1.0, expected 0 to"),
         ([task("j", "M1", 5, 6)], {"hours": 0.0}, "hours is 0.0, expected more than 0"),
         ([task("j", "M1", 5, 6)], {"max_queries": 0}, "max_queries is 0, expected at least 1"),
-        ([{"a": 1, "b": 2}], {}, "Expected Number of Columns: 9 Found: 2"),
+        ([{"a": 1, "b": 2}], {}, "line 1 has 2 columns, expected 9: task_name, "),
     ],
 )
 def test_what_cannot_be_imported(

@@ -121,7 +121,15 @@ def test_without_a_header_columns_go_by_their_order(tmp_path: Path) -> None:
     assert rows(written(tmp_path / "a.csv", body), has_header=False) == expected
     assert rows(written(tmp_path / "b.csv", body[:-2]), has_header=False) == expected
     message = error(written(tmp_path / "c.csv", b"1,,,x\n"), has_header=False)
-    assert "Expected Number of Columns: 3 Found: 4" in message
+    assert message == "line 1 has 4 columns, expected 3: count, time, word"
+    message = error(written(tmp_path / "d.csv", b"1;;x\n"), has_header=False)
+    assert message.endswith(
+        "has 1 columns, expected 3: count, time, word; they are separated by commas"
+    )
+    message = error(written(tmp_path / "e.csv", b"count,time,word\n"), has_header=False)
+    assert message.endswith("a whole number; the file must not begin with the names of columns")
+    message = error(written(tmp_path / "f.csv", b"a,,1\n"), has_header=False)
+    assert message.endswith("a whole number; columns are, in this order, count, time, word")
 
 
 def test_several_files_are_one_table_in_their_order(tmp_path: Path) -> None:
@@ -153,8 +161,8 @@ def test_rows_come_in_batches(tmp_path: Path) -> None:
         (CSV + b"x,nan,,\n", "row 5: count is 'nan', expected a whole number"),
         (CSV + b"x,99999999999999999999,,\n", "row 5: count is '99999999999999999999', expected"),
         (CSV + b"x,1,soon,\n", "row 5: time is 'soon', expected a time such as 2024-03-01"),
-        (CSV + b"x,1\n", "Line: 6; Original Line: x,1; Expected Number of Columns: 4 Found: 2"),
-        (CSV + b"x,1,,\xff\n", "not utf-8 encoded"),
+        (CSV + b"x,1\n", "line 6 has 2 columns, expected 4, as the first line has"),
+        (CSV + b"x,1,,\xff\n", "line 6 is not UTF-8 text; expected CSV"),
         (b"PAR1 and no more", "No magic bytes found at end of file 'the file'"),
         (b"\x1f\x8b and no more", "gzip"),
     ],

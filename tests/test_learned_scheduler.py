@@ -23,7 +23,7 @@ from lsched import CheckpointError, compare
 from lsched.cli import main
 from lsched.learn import scheduler
 from lsched.learn.scheduler import Learned
-from sim import SchedulerError, UnknownScheduler, make_scheduler, scheduler_names
+from sim import UnknownScheduler, make_scheduler, scheduler_names
 from sim.registry import GROUP
 
 NAMES = {"decima", "learned", "lsched", "lsched-gcn"}
@@ -94,7 +94,7 @@ def test_an_instance_that_has_served_a_run_starts_afresh(path: Path) -> None:
 def test_a_policy_that_is_not_there(text: str) -> None:
     with pytest.raises(UnknownScheduler, match=r"nowhere.json: no such file; a policy is NAME"):
         make_scheduler(text)
-    with pytest.raises(SchedulerError, match="path"):
+    with pytest.raises(UnknownScheduler, match=r"needs path \(the directory .*: learned:path="):
         make_scheduler("learned")
 
 

@@ -250,7 +250,10 @@ def test_numbers_that_are_none_are_refused(tmp_path: Path, text: str) -> None:
         (b"\n\n", "empty file"),
         (b"{", ":1: .*truncated"),
         (b"[1, 2]\n", ":1: not a trace file; expected JSON Lines"),
-        (b"\xff\xfe\n", ":1: not a trace file; expected JSON Lines"),
+        (b"\xff\xfe\n", ":1: not a trace file; expected JSON Lines, .*; found binary data$"),
+        (b"\x00\n", "found binary data$"),
+        (b"a,b\n1,2\n", "; found 'a,b'$"),
+        (b"x" * 1000, r"; found 'x+\.\.\.x+'$"),
         (b'{\n  "record": "header"\n}\n', ":1: not a trace file; expected JSON Lines"),
         (b"\x1f\x8b", "truncated or damaged gzip"),
         (b"\x1f\x8b" + b"nonsense" * 9, "damaged gzip"),
@@ -262,6 +265,22 @@ def test_a_file_that_is_no_trace_is_refused(tmp_path: Path, content: bytes, mess
     path.write_bytes(content)
     with pytest.raises(TraceError, match=message):
         traces.read(path)
+
+
+def test_a_directory_is_no_trace(tmp_path: Path) -> None:
+    with pytest.raises(TraceError, match=r": a directory, expected a trace file \(\.jsonl or"):
+        traces.load(tmp_path)
+
+
+def test_plain_text_that_is_named_as_gzip(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl")
+    plain = path.rename(tmp_path / "a.jsonl.gz")
+    assert traces.read(plain).num_queries
+    plain.write_text("no trace")
+    with pytest.raises(
+        TraceError, match=r"found 'no trace'; its name ends in \.gz, but it is not g"
+    ):
+        traces.read(plain)
 
 
 def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import reprlib
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,6 +104,10 @@ class TraceReader:
                     yield query
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise TraceError(f"{name}: truncated or damaged gzip data ({error})") from None
+        except IsADirectoryError:
+            raise TraceError(
+                f"{name}: a directory, expected a trace file (.jsonl or .jsonl.gz)"
+            ) from None
         except OSError as error:
             raise TraceError(f"{name}: cannot be read ({error.strerror or error})") from None
 
@@ -135,8 +140,12 @@ class TraceReader:
     def _explained(self, line: bytes, error: Exception) -> str:
         place = f"{self._name}:{self._number}"
         if self._header is None and not _has_record(line):
+            found = _shown(line, error)
+            if self._name.endswith(".gz") and not _is_compressed(self._name):
+                found += "; its name ends in .gz, but it is not gzip"
             return (
-                f"{place}: not a trace file; expected JSON Lines, a header record first ({error})"
+                f"{place}: not a trace file; expected JSON Lines, a header record first; found "
+                f"{found}"
             )
         message = f"{place}: {error}"
         if isinstance(error, msgspec.MsgspecError):
@@ -146,11 +155,15 @@ class TraceReader:
         return message
 
 
-def _lines(name: str) -> Iterator[bytes]:
+def _is_compressed(name: str) -> bool:
     with Path(name).open("rb") as raw:
-        is_gzip = raw.read(2) == b"\x1f\x8b"
-        raw.seek(0)
-        stream = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if is_gzip else raw
+        return raw.read(2) == b"\x1f\x8b"
+
+
+def _lines(name: str) -> Iterator[bytes]:
+    is_compressed = _is_compressed(name)
+    with Path(name).open("rb") as raw:
+        stream = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if is_compressed else raw
         mark = codecs.BOM_UTF8  # some editors begin a file with it
         while line := stream.readline(MAX_LINE_BYTES):
             line = line.removeprefix(mark)
@@ -175,6 +188,18 @@ def _has_record(line: bytes) -> bool:
     except UNREADABLE:
         return False
     return isinstance(value, dict) and "record" in value
+
+
+def _shown(line: bytes, error: Exception) -> str:
+    """What a first line is that is no record."""
+    try:
+        text = line.decode().strip()
+    except UnicodeDecodeError:
+        return "binary data"
+    if "\0" in text:
+        return "binary data"
+    why = f" ({error})" if text.startswith("{") else ""
+    return reprlib.repr(text) + why
 
 
 def _check_header(record: Header | Plan | Query) -> Header:

@@ -41,7 +41,8 @@ class Learned:
     """A policy from the files that ``lsched train`` writes, or one that comes with lsched.
 
     Args:
-        path: where they are, see ``checkpoint.files_of``; else the name of one in ``SHIPPED``.
+        path: the directory of a training, or a policy's file; or the name of a policy that comes
+            with lsched, such as everywhere.
         corrections: ``off``: its rule decides, with the policy's experience of what plans cost.
 
     Raises:

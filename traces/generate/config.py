@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from traces.errors import TraceError, did_you_mean
+from traces.errors import TraceError, did_you_mean, in_words
 from traces.files import shipped_names
 from traces.generate.batch import Batch
 from traces.generate.bursty import Adhoc, Interactive
@@ -113,6 +113,12 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 STRUCTS: dict[str, type[Struct]] = {"target": Target, "fleet": Fleet}
+TABLES = {
+    "tenants": "; each of them is a table that begins with [[tenants]]",
+    "target": "; it begins with [target]",
+    "fleet": "; it begins with [fleet]",
+}
+"""How tables are written, for those who wrote something else."""
 
 
 def read_config(name_or_path: str | os.PathLike[str]) -> Config:
@@ -172,18 +178,24 @@ def _directory() -> Path:
 
 
 def _explained(message: str, raw: Any) -> str:
-    """What msgspec says, with the place first and a hint where a name is wrong."""
+    """What msgspec says in words, with the place first and a hint where a name is wrong."""
     message, _, path = message.partition(" - at `$")
     place = path.removesuffix("`").removeprefix(".")
-    struct = STRUCTS.get(place, Config)
+    struct, table = STRUCTS.get(place, Config), TABLES.get(place.partition("[")[0], "")
     if match := re.match(r"tenants\[(\d+)\]", place):
         given = raw["tenants"][int(match[1])]
         if isinstance(given, dict):
-            struct = CLASSES.get(str(given.get("class")), Tenants)
+            struct, table = CLASSES.get(str(given.get("class")), Tenants), ""
             place = f"{match[0]} ({given.get('name', 'no name')!r}){place[match.end() :]}"
         if place.endswith(".class"):
             hint = did_you_mean(str(given["class"]), CLASSES)
-            message = f"{message}, expected one of {', '.join(CLASSES)}{hint}"
-    if unknown := re.search("unknown field `(.*)`", message):
-        message += did_you_mean(unknown[1], struct.__struct_fields__)
+            return f"{place}: {given['class']!r}, expected one of {', '.join(CLASSES)}{hint}"
+    if missing := re.search("missing required field `(.*)`", message):
+        message = f"{missing[1]} is missing"
+    elif unknown := re.search("unknown field `(.*)`", message):
+        fields = struct.__struct_fields__
+        hint = did_you_mean(unknown[1], fields) or f"; there are {', '.join(fields)}"
+        message = f"no field {unknown[1]!r}{hint}"
+    else:
+        message = in_words(message) + table
     return f"{place}: {message}" if place else message

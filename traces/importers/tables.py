@@ -34,6 +34,8 @@ TYPES = {
     "VARCHAR": "a text",
 }
 """What a column may be read as, in words."""
+COUNTS = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
+"""What DuckDB says of a line of a CSV file."""
 MAX_VALUE = 80
 """Characters of a wrong value that an error shows."""
 
@@ -74,6 +76,7 @@ class Tables:
             raise TraceError("no file to import")
         self._duckdb = import_duckdb("reading tables", "import")
         self._columns = columns
+        self._has_header = has_header
         self.label = str(paths[0]) + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
         formats = [file_format(path) for path in paths]
         opened = contextlib.ExitStack()
@@ -227,10 +230,18 @@ class Tables:
             return None
         row, index, *texts = found[0]
         name, kind = self._columns[index]
+        hint = ""
+        if not self._has_header and source.scan != PARQUET:
+            hint = f"; columns are, in this order, {self._names()}"
+            if texts[index].strip().casefold() == name.casefold():
+                hint = "; the file must not begin with the names of columns"
         return TraceError(
             f"{source.path}: row {row}: {name} is {_shortened(repr(texts[index]), MAX_VALUE)}, "
-            f"expected {TYPES[kind]}"
+            f"expected {TYPES[kind]}{hint}"
         )
+
+    def _names(self) -> str:
+        return ", ".join(column.name for column in self._columns)
 
     def _run(self, call: Callable[[], T]) -> T:
         return interruptible(self._connection, call)
@@ -240,7 +251,21 @@ class Tables:
         return self._run(lambda: self._connection.execute(statement, parameters).fetchall())
 
     def _error(self, path: Path, link: str, error: Exception) -> TraceError:
-        return TraceError(f"{path}: {_short(error).replace(link, path.name)}")
+        text = str(error).replace(link, path.name)
+        line = re.search(r"CSV Error on Line: (\d+)", text)
+        if line and "Invalid unicode" in text:
+            return TraceError(
+                f"{path}: line {line[1]} is not UTF-8 text; expected CSV, plain or compressed with "
+                "gzip or zstd, or Parquet"
+            )
+        if line and (counts := COUNTS.search(text)):
+            columns = ", as the first line has" if self._has_header else f": {self._names()}"
+            comma = "; they are separated by commas" if counts[2] == "1" else ""
+            return TraceError(
+                f"{path}: line {line[1]} has {counts[2]} columns, expected {counts[1]}{columns}"
+                f"{comma}"
+            )
+        return TraceError(f"{path}: {_short(text)}")
 
 
 def _close(connection: Any) -> None:
@@ -248,7 +273,7 @@ def _close(connection: Any) -> None:
         connection.close()
 
 
-def _short(error: Exception) -> str:
+def _short(error: object) -> str:
     """What DuckDB says, without the hints and the SQL that follow."""
     text = re.split(r"\s*\n *(?:Possible|LINE )", str(error))[0]
     return _shortened("; ".join(line.strip() for line in text.splitlines() if line.strip()), 400)
