@@ -17,7 +17,7 @@ import shlex
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import IO, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -26,7 +26,7 @@ from lsched.output import CONFIG_FILE
 from lsched.report import versions
 from traces import TraceError
 from traces.errors import did_you_mean, in_words
-from traces.output import atomic_file
+from traces.output import atomic_file, is_special
 from traces.text_files import read_text
 
 COMMAND, MADE_BY = "command", "made_by"
@@ -88,8 +88,25 @@ def read_options(path: Path, options: type[OptionsType], absent: object) -> Opti
     return _built(options, values, absent)
 
 
-def write_config(options: Any, directory: Path) -> None:
-    """Write all options of a command into its directory, complete or not at all.
+def write_config(options: Any, path: Path) -> None:
+    """Write all options of a command into its directory, or to a file; complete or not at all."""
+    with atomic_file(path / CONFIG_FILE if path.is_dir() else path) as out:
+        put_config(options, out)
+
+
+def config_beside(*files: Path | None) -> Path | None:
+    """Where a command whose output is files leaves its options: ``FILE.config.json``.
+
+    ``FILE`` is the first of the files that is given and no device or pipe.
+    """
+    for file in files:
+        if file is not None and not is_special(file):
+            return file.with_name(f"{file.name}.{CONFIG_FILE}")
+    return None
+
+
+def put_config(options: Any, out: IO[bytes]) -> None:
+    """Write all options of a command.
 
     Text is escaped to ASCII, so that names of files that are not Unicode come back as they were;
     numbers that are not finite are written as Python reads them.
@@ -99,8 +116,7 @@ def write_config(options: Any, directory: Path) -> None:
         MADE_BY: {**versions(), "date": datetime.datetime.now(datetime.UTC).date().isoformat()},
         **values_of(options),
     }
-    with atomic_file(directory / CONFIG_FILE) as out:
-        out.write(json.dumps(document, indent=2).encode() + b"\n")
+    out.write(json.dumps(document, indent=2).encode() + b"\n")
 
 
 def command_line(

@@ -201,6 +201,7 @@ COMPARE = "compare ok.jsonl --out out --seeds 2 --workers 1 --schedulers"
         ("compare --config typed.toml", "load is '0.8': expected a number, got a text"),
         # results, and what is no result
         ("report ok.jsonl", "ok.jsonl has no results.json"),
+        ("rerun ok.jsonl", "ok.jsonl has no ok.jsonl.config.json, which compare, train, "),
         ("rerun nowhere", "nowhere has no config.json, which compare, train, "),
         ("explain ok.jsonl --schedulers fifo", "schedulers are 'fifo', expected two"),
         ("check s.py", "add :ClassName; classes with decide in it: Raises, Never, "),

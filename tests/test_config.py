@@ -295,6 +295,57 @@ def test_a_comparison_once_more(here: Path, capsys: pytest.CaptureFixture[str]) 
         assert Path(again["out"]).resolve() == here / other
 
 
+FILES = {
+    "simulate t.jsonl --csv b.csv --json a.json --load 0.7 --queries 4": ["a.json", "b.csv"],
+    "tune t.jsonl --scheduler srpt --grid share=1,2 --batch --seeds 2 --workers 1 --out a.json": [
+        "a.json"
+    ],
+    "generate t.jsonl --load 0.7 --queries 4 --out a.x.jsonl.gz": ["a.x.jsonl.gz"],
+    "generate --config fleet-small --load 0.3 --out a.jsonl": ["a.jsonl"],
+}
+"""Commands whose output is files, and these: options are beside the first."""
+
+
+@pytest.mark.parametrize("command", FILES)
+def test_files_once_more(command: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = FILES[command]
+    before = {path.name for path in here.iterdir()}
+    assert main(command.split()) == 0
+    assert main(["rerun", f"{files[0]}.{CONFIG_FILE}"]) == 0
+    assert main(["rerun", files[0], "--out", "b"]) == 0
+    assert capsys.readouterr().err == ""
+    made = {path.name for path in here.iterdir()} - before
+    assert made == {*files, f"{files[0]}.{CONFIG_FILE}", f"{files[0]}-rerun", "b"}
+    for directory in (f"{files[0]}-rerun", "b"):
+        again = {path.name for path in Path(directory).iterdir()}
+        assert again == {*files, f"{files[0]}.{CONFIG_FILE}"}
+        for file in files:
+            assert _contents(Path(directory, file)) == _contents(Path(file))
+
+
+def _contents(file: Path) -> object:
+    """But for measured times."""
+    if file.suffix == ".json":
+        return without_wall_clock(json.loads(file.read_text()))
+    return file.read_bytes()
+
+
+def test_what_goes_to_no_file_leaves_no_options(here: Path) -> None:
+    before = sorted(here.iterdir())
+    assert main(["simulate", "t.jsonl", "--json", "/dev/null"]) == 0
+    assert main(["generate", "t.jsonl", "--batch", "--out", "/dev/null"]) == 0
+    assert main(["simulate", "t.jsonl"]) == 0
+    assert sorted(here.iterdir()) == before
+
+
+def test_a_file_that_fails_leaves_the_options_as_they_were(here: Path) -> None:
+    assert main(["simulate", "t.jsonl", "--json", "a.json"]) == 0
+    before = {path: path.read_bytes() for path in here.iterdir()}
+    assert main(["simulate", "t.jsonl", "--json", "a.json", "--load", "-1"]) == 2
+    assert main(["simulate", "t.jsonl", "--json", "a.json", "--csv", "a.json.config.json"]) == 2
+    assert {path: path.read_bytes() for path in here.iterdir()} == before
+
+
 def test_it_is_the_options_that_count(here: Path) -> None:
     assert main([*COMPARE.split(), "--no-plots", "--out", "a"]) == 0
     document = json.loads(Path("a/config.json").read_text())
@@ -359,7 +410,8 @@ def test_commands_that_leave_their_options_can_be_run_again() -> None:
         command: vars(importlib.import_module(options_of(command).__module__))
         for command in EXAMPLES
     }
-    assert {command for command, names in modules.items() if "write_config" in names} == set(RERUN)
+    leave = {"write_config", "put_config"}
+    assert {command for command, names in modules.items() if leave & names.keys()} == set(RERUN)
 
 
 def test_what_takes_hours_leaves_its_options_at_once(

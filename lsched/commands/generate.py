@@ -21,6 +21,7 @@ from lsched.commands.options import (
     OptionalPath,
     OptionalText,
 )
+from lsched.config_file import config_beside, write_config
 from lsched.errors import OptionError
 from lsched.output import check_output_files
 from lsched.specs import check_seeds, parse_cluster
@@ -37,6 +38,8 @@ from traces.generate import (
     shipped_configs,
 )
 
+OUTPUT_FILES = ("out",)
+"""Options that name files to write."""
 DEFAULT_CLUSTER = "inmemory-32"
 DEFAULT_HOURS = 24.0
 
@@ -66,7 +69,8 @@ class Options:
     one's own."""
 
     out: OptionalPath = None
-    """File to write; a name that ends in .gz is compressed."""
+    """File to write; a name that ends in .gz is compressed. All options are left beside it, as
+    FILE.config.json."""
 
     name: OptionalText = None
     """Name of the new trace; if not given, the configuration's or that of the file."""
@@ -97,11 +101,14 @@ def run(options: Options) -> None:
         raise OptionError("both --executors and --cluster; choose one")
     if options.hours is not None and options.fleet is None:
         raise OptionError("--hours is only for --fleet")
-    check_output_files(options.out)
+    left = config_beside(options.out)
+    check_output_files(options.out, left)
     if options.config is None and options.fleet is None:
         _draw_arrivals(options, options.out)
     else:
         _generate(options, options.out)
+    if left is not None:
+        write_config(options, left)
 
 
 def _show(name: str) -> None:

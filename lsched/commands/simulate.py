@@ -17,6 +17,7 @@ from lsched.commands.options import (
     WholeNumber,
     chosen_engine,
 )
+from lsched.config_file import config_beside, put_config
 from lsched.output import check_output_files
 from lsched.perfetto import MemoryWatch, put_perfetto
 from lsched.report import RECORD_FIELDS, csv_rows, put_csv, put_json, record_row
@@ -28,6 +29,8 @@ from sim import Cluster, Event, QueryRecord, Result, lower_bounds, make_schedule
 from traces import Trace, TraceStream, open_stream
 from traces.output import atomic_file
 
+OUTPUT_FILES = ("json", "csv", "events", "gantt", "perfetto")
+"""Options that name files to write; ``FILE.config.json`` is beside the first that is given."""
 MAX_LOADED = 100_000
 """Queries of a trace that is replayed from memory; of longer ones only those in the system are."""
 
@@ -35,6 +38,8 @@ MAX_LOADED = 100_000
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """Run one scheduler once and show the figures of the run.
+
+    All options are left beside the first file that is written, as FILE.config.json.
 
     Of a trace of more than 100,000 queries only those in the system are kept in memory.
     """
@@ -76,7 +81,9 @@ class Options:
 
 def run(options: Options) -> None:
     """Do what the options say."""
-    check_output_files(options.json, options.csv, options.events, options.gantt, options.perfetto)
+    outputs = [getattr(options, name) for name in OUTPUT_FILES]
+    config = config_beside(*outputs)
+    check_output_files(*outputs, config)
     if options.gantt is not None:
         from lsched.plots import check_format
 
@@ -118,6 +125,8 @@ def run(options: Options) -> None:
         if options.perfetto is not None and isinstance(trace, Trace):
             out = files.enter_context(atomic_file(options.perfetto))
             put_perfetto(result, trace, memory.used_bytes, out)
+        if config is not None:
+            put_config(options, files.enter_context(atomic_file(config)))
     title = f"{options.scheduler} on {trace.name}, {arrivals.label}, seed {seed}"
     output_console().print(summary_table(title, summary, bounds))
 

@@ -25,12 +25,16 @@ from lsched.commands.options import (
     chosen_engine,
     chosen_workers,
 )
+from lsched.config_file import config_beside, write_config
 from lsched.errors import missing_runs
 from lsched.output import check_output_files
 from lsched.report import finite, write_json
 from lsched.specs import check_scheduler_text, parse_grid, parse_seeds
 from lsched.tables import INCOMPLETE_MARK, number, plain_table, short_name, time_unit
 from lsched.tune import Tuning, tune
+
+OUTPUT_FILES = ("out",)
+"""Options that name files to write."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +70,7 @@ class Options:
     """What simulates: fast where numba is installed, else simpy. Their results are equal."""
 
     out: OptionalPath = None
-    """File for all candidates, as JSON."""
+    """File for all candidates, as JSON; beside it all options, as FILE.config.json."""
 
     workers: WorkersCount = None
     ray: RayAddress = None
@@ -76,8 +80,8 @@ class Options:
 
 def run(options: Options) -> None:
     """Do what the options say."""
-    if options.out is not None:
-        check_output_files(options.out)
+    config = config_beside(options.out)
+    check_output_files(options.out, config)
     check_scheduler_text(options.scheduler)
     engine = chosen_engine(options.engine)
     with (
@@ -100,6 +104,8 @@ def run(options: Options) -> None:
     try:
         if options.out is not None:
             write_json(_document(tuning), options.out)
+        if config is not None:
+            write_config(options, config)
     finally:  # also where the disk is full
         output_console().print(_table(tuning, options.scheduler))
     check_complete(tuning.comparison)
