@@ -78,7 +78,10 @@ class Crew(Generic[J, R]):
         self._end_all()
 
     def do_all(
-        self, jobs: Sequence[J], progress: Callable[[int, int], None] | None = None
+        self,
+        jobs: Sequence[J],
+        progress: Callable[[int, int], None] | None = None,
+        each: Callable[[J, R | Death], None] | None = None,
     ) -> list[R | Death]:
         """Do every job; the results are in the order of the jobs.
 
@@ -89,6 +92,7 @@ class Crew(Generic[J, R]):
         Args:
             jobs: what there is to do.
             progress: called with the number of jobs that are over and of all jobs, after each.
+            each: called with a job and its result, as soon as it is over.
 
         Raises:
             JobError: a job raised an error; of several, the first in the order of the jobs.
@@ -98,6 +102,8 @@ class Crew(Generic[J, R]):
 
         def record(index: int, result: R | Death) -> None:
             results[index] = result
+            if each is not None:
+                each(jobs[index], result)
             if progress is not None:
                 progress(len(results), len(jobs))
 

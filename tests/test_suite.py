@@ -5,15 +5,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
+import lsched.suite.scorer
 import lsched.suite.search
 from lsched import OptionError, compare
 from lsched.cli import main
+from lsched.errors import WorkerError
+from lsched.executor import Death, Task
 from lsched.specs import parse_cluster
 from lsched.suite import CASES, SuiteCase, Tuned, find_cases, read_policies, run_case, tune_cases
 from lsched.suite.efficiency import CONTENTION, different_templates, equal_templates
@@ -21,7 +25,8 @@ from lsched.suite.included import with_tables
 from lsched.suite.policies import policies_for_all, policies_of
 from lsched.suite.rules import coarse, is_compiled, is_on_estimates, neighbours, reserves
 from lsched.suite.run import BEST, FAIR, FIFO, ON_ESTIMATES, ORACLE, oracle_of, roles_of
-from lsched.suite.search import STEPS, Effort, Scorer, search
+from lsched.suite.scorer import Scorer
+from lsched.suite.search import STEPS, Effort, search
 from lsched.suite.tables import against_rules, case_table, overview, ratio_of, rules_table
 from lsched.suite.tuned import TunedFile, read_tuned, tuned_from
 from lsched.suite.workloads import workload
@@ -214,12 +219,88 @@ def test_what_is_tuned_is_not_tuned_again(
     def no_run(*_: object, **__: object) -> None:
         raise AssertionError("a run")
 
-    monkeypatch.setattr(lsched.suite.search, "simulate_many", no_run)
+    monkeypatch.setattr(lsched.suite.scorer, "simulate_many", no_run)
     assert tune_cases([tiny], tmp_path, effort=QUICK) == first
     assert (tmp_path / "tuned.json").read_bytes() == written
     changed = dataclasses.replace(tiny, cluster="inmemory-32:executors_per_node=4")
     with pytest.raises(AssertionError, match="a run"):
         tune_cases([changed], tmp_path, effort=QUICK)
+
+
+class Reversed:
+    """An executor that does jobs in this process, the last of those that it has first.
+
+    ``dies``: a scheduler whose runs end their worker.
+    """
+
+    num_workers = 3
+
+    def __init__(self, dies: str = "") -> None:
+        self._dies = dies
+
+    def team(self, task: Task) -> ReversedTeam:
+        return ReversedTeam(task, self._dies)
+
+
+class ReversedWorker:
+    def __init__(self) -> None:
+        self.job: int | None = None
+        self.is_ready = False
+        self.waiting: bytes | None = None
+
+    def send(self, job: bytes) -> None:
+        self.waiting = job
+
+    def end(self) -> None: ...
+
+
+class ReversedTeam:
+    why_none = ""
+
+    def __init__(self, task: Task, dies: str) -> None:
+        self._dies = dies
+        self._function, self._shared = pickle.loads(pickle.dumps((task.function, task.shared)))
+
+    def start(self, count: int) -> list[ReversedWorker]:
+        return [ReversedWorker() for _ in range(count)]
+
+    def answers(self, workers: list[ReversedWorker]) -> Iterator[tuple[ReversedWorker, object]]:
+        for worker in reversed(list(workers)):
+            if not worker.is_ready:
+                yield worker, None
+            elif worker.waiting is not None:
+                job, worker.waiting = pickle.loads(worker.waiting), None
+                died = job[0] == self._dies
+                yield worker, Death("killed") if died else self._function(self._shared, job)
+
+    def close(self) -> None: ...
+
+
+def test_who_does_the_runs_changes_nothing(
+    tiny: SuiteCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ["fair", "fair:spare=idle", "fifo", "srpt", "srpt:size=history"]
+    monkeypatch.setattr(lsched.suite.search, "coarse", lambda case: texts)
+    one, several = tmp_path / "one", tmp_path / "several"
+    first = tune_cases([tiny], one, effort=QUICK)
+    assert tune_cases([tiny], several, effort=QUICK, workers=Reversed()) == first
+    files = [Path("tuned.json"), Path("scores", f"{tiny.name}.json")]
+    assert [(one / file).read_bytes() for file in files] == [
+        (several / file).read_bytes() for file in files
+    ]
+
+
+def test_a_worker_that_dies_loses_no_other_score(tiny: SuiteCase) -> None:
+    with (
+        Scorer(tiny, workers=Reversed("fifo")) as scorer,
+        pytest.raises(WorkerError, match=f"case {tiny.name}, scheduler 'fifo', seed .*: killed"),
+    ):
+        scorer.ranked(["fair", "fifo", "srpt"], 2)
+    assert {text: len(known) for text, known in scorer.scores.items()} == {
+        "fair": 2,
+        "fifo": 0,
+        "srpt": 2,
+    }
 
 
 def test_rules_in_python_start_where_a_related_case_ended(tiny: SuiteCase) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lsched.commands.console import output_console
-from lsched.commands.options import OutputPath
+from lsched.commands.options import OutputPath, RayAddress, WorkersCount, chosen_workers
 from lsched.commands.suite_options import (
     DEFAULT_CASES,
     DEFAULT_DATA,
@@ -33,6 +33,9 @@ class Options:
     cases: CasesText = DEFAULT_CASES
     data: DataPath = DEFAULT_DATA
 
+    workers: WorkersCount = None
+    ray: RayAddress = None
+
 
 def run(options: Options) -> None:
     """Do what the options say."""
@@ -43,7 +46,8 @@ def run(options: Options) -> None:
     cases = chosen_cases(options.cases, options.data)
     make_directory(options.out)
     write_config(options, options.out)  # now: what is interrupted can be run again
-    tuned = tune_cases(cases, options.out, data=options.data, say=say)
+    with chosen_workers(options.workers, options.ray) as workers:
+        tuned = tune_cases(cases, options.out, data=options.data, workers=workers, say=say)
     console = output_console()
     for case in cases:
         console.print(f"{case.name}: {tuned[case.name].best}", soft_wrap=True)

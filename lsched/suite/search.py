@@ -6,21 +6,14 @@ estimates, and of all rules.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from lsched.specs import parse_cluster
 from lsched.suite.cases import SuiteCase
 from lsched.suite.rules import coarse, is_compiled, is_on_estimates, neighbours, reserves
-from lsched.suite.workloads import DATA
-from sim import simulate_many
+from lsched.suite.scorer import Scorer
 from sim.registry import split_text
-from traces import Trace, part_seeds
 
-Scores = dict[str, dict[int, float]]
-"""Mean latency, s, by scheduler and training seed."""
 Say = Callable[[str], None]
 
 STEPS = (1.5, 1.2)
@@ -72,70 +65,6 @@ def effort_of(case: SuiteCase) -> Effort:
     if case.arrivals.has_own_times:
         return WHOLE_DAYS
     return SHORT_RUNS if case.arrivals.num_queries < 100 else THOROUGH
-
-
-class Scorer:
-    """Runs schedulers on the training seeds of a case, each only once.
-
-    Args:
-        case: the case.
-        data: see ``workload``.
-        scores: what is known.
-        on_scores: called with all that is known after each new score.
-    """
-
-    def __init__(
-        self,
-        case: SuiteCase,
-        data: Path = DATA,
-        scores: Scores | None = None,
-        on_scores: Callable[[Scores], None] = lambda _: None,
-    ) -> None:
-        self.case = case
-        self.scores: Scores = {} if scores is None else scores
-        self._on_scores = on_scores
-        self._base = case.trace(data)
-        self._cluster = parse_cluster(case.cluster)
-        self._traces: dict[int, Trace] = {}
-
-    def score(self, text: str, num_seeds: int) -> float:
-        """Geometric mean over the first training seeds of a scheduler's mean latency, s.
-
-        Geometric, as ratios of schedulers are: no seed counts for more than another.
-        """
-        means_s = self._means_s(text, num_seeds)
-        return math.exp(math.fsum(map(math.log, means_s)) / num_seeds)
-
-    def mean_s(self, text: str, num_seeds: int) -> float:
-        """Mean latency over all queries of the first training seeds, s."""
-        return math.fsum(self._means_s(text, num_seeds)) / num_seeds
-
-    def ranked(self, texts: Iterable[str], num_seeds: int) -> list[str]:
-        """Texts from the best to the worst."""
-        return sorted(dict.fromkeys(texts), key=lambda text: self.score(text, num_seeds))
-
-    def _means_s(self, text: str, num_seeds: int) -> list[float]:
-        known = self.scores.setdefault(text, {})
-        seeds = part_seeds("training", num_seeds)
-        missing = [seed for seed in seeds if seed not in known]
-        if missing:
-            results = simulate_many(
-                [self._trace(seed) for seed in missing],
-                text,
-                cluster=self._cluster,
-                seeds=missing,
-                keep_records=False,
-            )
-            for seed, result in zip(missing, results, strict=True):
-                known[seed] = result.summary()["mean_latency_s"]
-            self._on_scores(self.scores)
-        return [known[seed] for seed in seeds]
-
-    def _trace(self, seed: int) -> Trace:
-        if seed not in self._traces:
-            arrivals = self.case.arrivals
-            self._traces[seed] = arrivals.of(self._base, self._cluster, seed)
-        return self._traces[seed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +148,9 @@ def _refined(scorer: Scorer, start: str, effort: Effort) -> str:
     for step in STEPS if is_fast else STEPS[:1]:
         for _ in range(MAX_ROUNDS if is_fast else 1):
             before = best
-            for text in neighbours(best, scorer.case, step):
+            texts = neighbours(best, scorer.case, step)
+            scorer.score_all(texts, num_seeds)
+            for text in texts:
                 gain = 1 - scorer.score(text, num_seeds) / scorer.score(best, num_seeds)
                 if gain > LEAST_GAIN:
                     best = text

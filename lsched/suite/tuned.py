@@ -10,7 +10,8 @@ import msgspec
 from lsched.errors import OptionError
 from lsched.suite.cases import SuiteCase
 from lsched.suite.rules import is_on_estimates
-from lsched.suite.search import BEHIND, Found, Scorer
+from lsched.suite.scorer import Scorer
+from lsched.suite.search import BEHIND, Found
 
 TUNED = Path(__file__).with_name("tuned.json")
 COMMAND = "lsched suite tune --out out/tuned"

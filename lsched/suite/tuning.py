@@ -11,10 +11,12 @@ from pathlib import Path
 import msgspec
 
 from lsched.errors import OptionError
+from lsched.executor import Executor
 from lsched.report import write_json
-from lsched.specs import parse_cluster
+from lsched.specs import check_engine, parse_cluster
 from lsched.suite.cases import CASES, SuiteCase
-from lsched.suite.search import Effort, Say, Scorer, Scores, effort_of, search
+from lsched.suite.scorer import Scorer, Scores
+from lsched.suite.search import Effort, Say, effort_of, search
 from lsched.suite.tuned import Tuned, TunedFile, near_the_best, read_tuned, tuned_from
 from lsched.suite.workloads import DATA
 
@@ -27,6 +29,7 @@ def tune_cases(
     *,
     data: Path = DATA,
     effort: Effort | None = None,
+    workers: int | Executor = 1,
     say: Say = lambda _: None,
 ) -> dict[str, Tuned]:
     """Tune every rule for each case.
@@ -39,23 +42,26 @@ def tune_cases(
         out: the directory.
         data: see ``workload``.
         effort: how much; None: as ``effort_of``.
+        workers: processes, or an executor; what is found does not depend on it.
         say: called with a line now and then.
 
     Raises:
         OptionError: a file in the directory is not what tuning writes.
         OSError: nothing can be written there.
+        WorkerError: a worker process died; all other scores are kept.
     """
+    check_engine(None)  # compiled once here, not once in each of several processes
     (out / "scores").mkdir(parents=True, exist_ok=True)
     path = out / "tuned.json"
     tuned = read_tuned(path)
     for case in cases:
         kept = KeptScores(case, out / "scores" / f"{case.name}.json")
-        scorer = Scorer(case, data, kept.read(), kept.write_now_and_then)
-        try:
-            found = search(scorer, effort or effort_of(case), _starts(case, tuned), say)
-        finally:
-            kept.write(scorer.scores)
-        tuned[case.name] = tuned_from(found, scorer)
+        with Scorer(case, data, kept.read(), kept.write_now_and_then, workers) as scorer:
+            try:
+                found = search(scorer, effort or effort_of(case), _starts(case, tuned), say)
+            finally:
+                kept.write(scorer.scores)
+            tuned[case.name] = tuned_from(found, scorer)
         say(f"{case.name}: {found.best}")
         write_json(msgspec.to_builtins(TunedFile(cases=tuned)), path)
     return tuned
