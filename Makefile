@@ -39,7 +39,7 @@ policies: $(VENV)/installed-dev  ## train the policies that come with lsched aga
 
 studies: $(VENV)/installed-dev  ## what parts of a policy and of its training are worth; takes hours
 	$(BIN)/python benchmarks/studies.py
-	$(BIN)/python benchmarks/decisions.py lsched/policies/lsched docs/images/decisions.png
+	$(BIN)/python benchmarks/decisions.py everywhere docs/images/decisions.png
 
 identity: $(VENV)/installed  ## whole shipped traces on both engines: the same event logs?
 	$(BIN)/python benchmarks/identity.py

@@ -14,8 +14,8 @@ import shutil
 from pathlib import Path
 
 from lsched.cli import main as command_line
+from lsched.learn.checkpoint import SHIPPED
 from lsched.learn.directory import resumed
-from lsched.learn.scheduler import SHIPPED
 
 
 def main() -> None:

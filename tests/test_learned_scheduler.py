@@ -21,7 +21,7 @@ import sim
 import traces
 from lsched import CheckpointError, compare
 from lsched.cli import main
-from lsched.learn import scheduler
+from lsched.learn import checkpoint, scheduler
 from lsched.learn.scheduler import Learned
 from sim import UnknownScheduler, make_scheduler, scheduler_names
 from sim.registry import GROUP
@@ -96,13 +96,15 @@ def test_a_policy_that_is_not_there(text: str) -> None:
         make_scheduler(text)
     with pytest.raises(UnknownScheduler, match=r"needs path \(the directory .*: learned:path="):
         make_scheduler("learned")
+    with pytest.raises(UnknownScheduler, match=r"with lsched come .*; did you mean 'everywhere'\?"):
+        make_scheduler("learned:path=everywher")
 
 
 @pytest.mark.parametrize("name", ["decima", "lsched-gcn"])
 def test_a_shipped_policy_is_used_or_said_to_be_missing(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scheduler, "SHIPPED", tmp_path)
+    monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path)
     with pytest.raises(UnknownScheduler, match=f"policy '{name}' is not part of this installation"):
         make_scheduler(name)
     saved(tmp_path / name, CONFIGS["decima"])
@@ -119,7 +121,7 @@ def test_a_shipped_policy_is_used_or_said_to_be_missing(
 def test_lsched_is_another_policy_on_each_kind_of_cluster(
     member: str, cluster: str, corrections: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scheduler, "SHIPPED", tmp_path)
+    monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path)
     with pytest.raises(UnknownScheduler, match="policy 'server' is not part of this installation"):
         make_scheduler("lsched")
     saved(tmp_path / "server", WITH_COSTS)
@@ -137,7 +139,7 @@ def test_lsched_is_another_policy_on_each_kind_of_cluster(
 def test_policies_that_come_with_lsched_go_by_name_unless_there_is_such_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scheduler, "SHIPPED", tmp_path)
+    monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path)
     saved(tmp_path / "days", CONFIGS["decima"])
     here = tmp_path / "here"
     here.mkdir()

@@ -135,7 +135,8 @@ class Options:
     """Whether features also lead straight to the decisions, past the encoder."""
 
     start: OptionalPath = None
-    """A policy to begin from instead of the rule alone; its parts are those of the new one."""
+    """A policy to begin from instead of the rule alone, a path or the name of one that comes with
+    lsched; its parts are those of the new one."""
 
     freeze_encoder: bool = False
     """Train only the heads."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from lsched.arrivals import REAL
+from lsched.learn import checkpoint
 from lsched.learn.rule import KINDS
 from lsched.suite import CASES
 from lsched.tune import OBJECTIVES
@@ -34,6 +35,7 @@ KNOWN: dict[tuple[str, ...], str] = {
     ("benchmark",): "benchmark",
     ("tune", "objective"): "figure",
     ("estimates",): "estimates",
+    ("start",): "policy",
 }
 """Kind of values by option, where need be with its command before it; the name of a ``Known``."""
 
@@ -78,6 +80,7 @@ def known_values() -> tuple[Known, ...]:
         Known("benchmark", tuple(BENCHMARKS)),
         Known("figure", OBJECTIVES),
         Known("estimates", (REAL, "exact", "none")),
+        Known("policy", tuple(checkpoint.shipped_names()), files="*"),
     )
 
 

@@ -20,6 +20,7 @@ from lsched.errors import CheckpointError
 from lsched.learn.card import Card, Training, decoded, encoded
 from lsched.learn.config import PolicyConfig
 from lsched.learn.shapes import weight_shapes
+from traces.errors import did_you_mean
 from traces.output import atomic_file
 
 MAX_CARD_BYTES = 1 << 20
@@ -27,6 +28,8 @@ MAX_HEADER_BYTES = 1 << 20
 """Of a file of weights, beside the weights themselves."""
 DEFAULT_NAME = "policy"
 """In a directory."""
+SHIPPED = Path(__file__).parents[1] / "policies"
+"""Where the policies are that come with lsched."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,35 @@ def files_of(path: str | os.PathLike[str]) -> tuple[Path, Path]:
     elif base.suffix in (".safetensors", ".json"):
         base = base.with_suffix("")
     return base.with_name(f"{base.name}.safetensors"), base.with_name(f"{base.name}.json")
+
+
+def shipped_names() -> list[str]:
+    """Names of the policies that come with lsched."""
+    return sorted(file.stem for file in SHIPPED.glob("*.safetensors"))
+
+
+def shipped(name: str) -> str:
+    """Where a policy is that comes with lsched.
+
+    Raises:
+        CheckpointError: this installation does not have it.
+    """
+    path = SHIPPED / name
+    for file in files_of(path):
+        if not file.is_file():
+            raise CheckpointError(
+                f"policy {name!r} is not part of this installation ({file} is not there); train "
+                "one with `lsched train` and use learned:path=…"
+            )
+    return str(path)
+
+
+def find(path: str | os.PathLike[str]) -> str:
+    """Where a policy is: the path, or if nothing is there, the policy of that name with lsched."""
+    name = os.fspath(path)
+    if name not in shipped_names() or any(file.exists() for file in files_of(path)):
+        return name
+    return shipped(name)
 
 
 def save(
@@ -97,14 +129,14 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
     """Read a policy.
 
     Args:
-        path: see ``files_of``.
+        path: see ``files_of``; or the name of a policy that comes with lsched.
 
     Raises:
         CheckpointError: a file is missing or is not what it must be, or this version of lsched
             cannot use it; names the file.
         ValueError: safetensors is not installed.
     """
-    weights_file, card_file = files_of(path)
+    weights_file, card_file = files_of(find(path))
     text = _read(card_file, MAX_CARD_BYTES)
     try:
         card = decoded(text)
@@ -129,9 +161,10 @@ def _read(file: Path, max_bytes: int) -> bytes:
         with file.open("rb") as source:
             data = source.read(max_bytes + 1)
     except FileNotFoundError:
+        names = shipped_names()
         raise CheckpointError(
             f"{file}: no such file; a policy is NAME.safetensors and NAME.json, as `lsched train` "
-            "writes them"
+            f"writes them; with lsched come {', '.join(names)}{did_you_mean(file.stem, names)}"
         ) from None
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         raise CheckpointError(f"{file}: {getattr(error, 'strerror', None) or error}") from None

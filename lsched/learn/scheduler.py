@@ -6,13 +6,11 @@ They decide with compiled code, on either engine, and without torch.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
 
-from lsched.errors import CheckpointError
-from lsched.learn.checkpoint import Checkpoint, files_of, load
+from lsched.learn.checkpoint import Checkpoint, files_of, find, load, shipped
 from lsched.learn.costs.experience import Experience
 from lsched.learn.inference.decider import Decider, make_ready
 from lsched.learn.inference.maps import flattened
@@ -31,8 +29,6 @@ from sim.experience import brought_by, first_history
 from traces import Trace, TraceStream
 
 Corrections = Literal["on", "off"]
-SHIPPED = Path(__file__).parents[1] / "policies"
-"""Where the policies are that come with lsched."""
 MEMBERS = SERVER, STICKY, ELSEWHERE = "server", "spark", "everywhere"
 """Those that ``lsched`` is made of."""
 
@@ -54,8 +50,7 @@ class Learned:
     """Nothing but which policy it is: ``lsched tune`` scores the one that is given."""
 
     def __init__(self, path: str, corrections: Corrections = "on") -> None:
-        if path in shipped_names() and not any(file.exists() for file in files_of(path)):
-            path = shipped(path)
+        path = find(path)
         checkpoint = load(path)
         self.files = files_of(path)
         self.card = checkpoint.card
@@ -122,27 +117,6 @@ def member_for(cluster: Cluster) -> str:
     if cluster.release == "pipeline":
         return STICKY
     return SERVER if cluster.num_nodes == 1 else ELSEWHERE
-
-
-def shipped_names() -> list[str]:
-    """Names of the policies that come with lsched."""
-    return sorted(file.stem for file in SHIPPED.glob("*.safetensors"))
-
-
-def shipped(name: str) -> str:
-    """Where a policy is that comes with lsched.
-
-    Raises:
-        CheckpointError: this installation does not have it.
-    """
-    path = SHIPPED / name
-    for file in files_of(path):
-        if not file.is_file():
-            raise CheckpointError(
-                f"policy {name!r} is not part of this installation ({file} is not there); train "
-                "one with `lsched train` and use learned:path=…"
-            )
-    return str(path)
 
 
 def _decider(checkpoint: Checkpoint, corrections: Corrections) -> BatchScheduler:
