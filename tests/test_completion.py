@@ -166,6 +166,14 @@ def test_zsh(here: Path) -> None:
     subprocess.run(["zsh", "-n", here / "lsched.zsh"], check=True)
 
 
+def test_options_with_a_value_take_it_behind_an_equals_sign_in_zsh(here: Path) -> None:
+    text = (here / "lsched.zsh").read_text()
+    for _, action in _actions(command_parser(), ()):
+        for option in action.option_strings:
+            if option.startswith("--") and option not in ("--help", "--version"):
+                assert (f'"{option}=[' in text) == (action.nargs != 0), option
+
+
 def test_known_values_are_those_that_there_are() -> None:
     words = {known.name: known.words for known in known_values()}
     assert set(words) == set(KNOWN.values())

@@ -310,3 +310,18 @@ def test_into_axes_of_ones_own(comparison: Comparison) -> None:
         assert (axes.get_legend() is not None) == (place < 4)
     assert (figure.get_suptitle(), figure.legends) == ("", [])
     figure.savefig(io.BytesIO())
+
+
+def test_latencies_by_load_into_two_axes_of_ones_own(comparison: Comparison) -> None:
+    figure = Figure(figsize=(10, 8), layout="constrained")
+    left, _, right = (figure.add_subplot(1, 3, place) for place in (1, 2, 3))
+    assert latency_by_load(comparison, comparison.cases, ax=(left, right)) is figure
+    alone = latency_by_load(comparison, comparison.cases)
+    for axes, its in zip((left, right), alone.axes, strict=True):
+        assert axes.get_xlabel() == alone.get_supxlabel() != ""
+        assert axes.get_ylabel() == its.get_ylabel()
+        assert len(axes.lines) == len(its.lines)
+    assert left.get_title(loc="left").startswith("test, loads 0.3, ")
+    assert (left.get_legend() is not None, right.get_legend()) == (True, None)
+    assert (figure.get_suptitle(), figure.get_supxlabel(), figure.legends) == ("", "", [])
+    figure.savefig(io.BytesIO())

@@ -6,6 +6,7 @@ All that is completed is written into the script, so that TAB starts no Python.
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 from collections.abc import Iterator
 from importlib.resources import files
@@ -20,6 +21,8 @@ Shell = Literal["bash", "zsh", "fish"]
 SHELLS: tuple[Shell, ...] = get_args(Shell)
 FILES, DIRECTORIES = ("PATH", "FILE", "EVENTLOG"), ("DIR",)
 """In the placeholders of options whose values are files, or directories."""
+OPTION = re.compile(r'(?m)^( *"--[a-z-]+)(\[(?:\\.|[^\\\]])*\]:)')
+"""Of zsh, one that has a value; ``=`` behind its name allows ``--option=value`` too."""
 
 
 def script(shell: Shell) -> str:
@@ -34,6 +37,7 @@ def script(shell: Shell) -> str:
     made = shtab.complete(parser, shell, root_prefix="lsched", preamble=f"{before}\n{functions}")
     if shell == "zsh":  # any number of words, where shtab has but one completed
         made = made.replace('"(*)::', '"*:')
+        made = OPTION.sub(r"\1=\2", made)
     return f"{made.rstrip()}\n{after}"
 
 

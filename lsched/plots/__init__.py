@@ -1,6 +1,7 @@
 """Plots of comparisons and runs. Each function returns a matplotlib ``Figure``.
 
-Those with one pair of axes draw into ``ax=`` where it is given, and return its figure.
+Those of a run or a comparison draw into ``ax=`` where it is given, and return its figure;
+``latency_by_load`` into two.
 """
 
 from lsched.plots.distributions import latency_by_plan, latency_cdf

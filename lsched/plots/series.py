@@ -30,9 +30,12 @@ from lsched.tables import display_name, duration, heading, short_name, time_unit
 from sim import QueryRecord
 
 NUM_SPANS = 120
+LOAD = "offered load (arrival rate × mean work ÷ executors)"
 
 
-def latency_by_load(comparison: Comparison, cases: Sequence[Case]) -> Figure:
+def latency_by_load(
+    comparison: Comparison, cases: Sequence[Case], *, ax: tuple[Axes, Axes] | None = None
+) -> Figure:
     """Against offered load: mean latency, and its paired ratio to the reference.
 
     Bars are 95 % confidence intervals, the schedulers' a little beside each other. On the left
@@ -43,11 +46,15 @@ def latency_by_load(comparison: Comparison, cases: Sequence[Case]) -> Figure:
     Args:
         comparison: what the cases are from.
         cases: of one trace, each with an offered load.
+        ax: axes for both, the left and the right one.
     """
     ordered = sorted(cases, key=lambda case: case.arrivals.load or 0.0)
     loads = [case.arrivals.load or 0.0 for case in ordered]
-    figure = Figure(figsize=(10.0, 4.2), layout="constrained")
-    left, right = add_axes(figure, 1, 2, 1), add_axes(figure, 1, 2, 2)
+    if ax is None:
+        figure = Figure(figsize=(10.0, 4.2), layout="constrained")
+        left, right = add_axes(figure, 1, 2, 1), add_axes(figure, 1, 2, 2)
+    else:
+        (figure, left), (_, right) = (new_figure(ax=given) for given in ax)
     unit, per_s = time_unit(
         outcome.mean_latency_s for case in ordered for outcome in case.outcomes.values()
     )
@@ -79,7 +86,11 @@ def latency_by_load(comparison: Comparison, cases: Sequence[Case]) -> Figure:
         left.axhline(0.0, color="black", linewidth=0.8)
     for axes in (left, right):
         axes.set_xticks(loads, [f"{load:g}" for load in loads])
-    figure.supxlabel("offered load (arrival rate × mean work ÷ executors)", fontsize="medium")
+    if ax is None:
+        figure.supxlabel(LOAD, fontsize="medium")
+    else:
+        for axes in ax:
+            axes.set_xlabel(LOAD)
     arrivals = f"loads {', '.join(f'{load:g}' for load in loads)}"
     num_seeds = len(comparison.seeds)
     first = heading(ordered[0], num_seeds, comparison.cluster_name, arrivals)
@@ -88,10 +99,11 @@ def latency_by_load(comparison: Comparison, cases: Sequence[Case]) -> Figure:
         "bars: 95 % CI over seeds, whose arrivals differ",
         "bars: 95 % CI of the ratio, paired by seed",
     )
-    add_title(figure, first, intervals[0] if num_seeds > 1 else "")
+    given = None if ax is None else left
+    add_title(figure, first, intervals[0] if num_seeds > 1 else "", ax=given)
     if num_seeds > 1:
         right.set_title(intervals[1], loc="left", fontsize="small", color=NOTE)
-    add_legend(figure, left, list(ordered[0].outcomes.values()))
+    add_legend(figure, left, list(ordered[0].outcomes.values()), given)
     return figure
 
 
