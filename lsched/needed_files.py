@@ -1,4 +1,4 @@
-"""Files that schedulers name, which other machines must have as well, with the same content."""
+"""Files that schedulers are read from, which other machines must have with the same content."""
 
 from __future__ import annotations
 
@@ -6,16 +6,27 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import lsched
+from lsched.digests import add_files, folder_of
 from lsched.errors import OptionError
+from sim import Scheduler, make_scheduler
 from sim.registry import split_text
 
-LEARNED = "learned"
-"""The scheduler that is read from the path that it is given."""
+
+def files_read(text: str, scheduler: Scheduler) -> tuple[Path, ...]:
+    """What a scheduler is read from beside its class, such as a policy's weights.
+
+    That is its attribute ``files``; without one, whatever its parameters name that is there.
+    """
+    files: Iterable[Path] | None = getattr(scheduler, "files", None)
+    if files is None:
+        files = (Path(value) for value in split_text(text)[1].values())
+    return tuple(path for path in files if path.exists())
 
 
 def needed_files(schedulers: Iterable[str]) -> dict[str, str]:
-    """What schedulers are read from: a digest by path, as the texts have it."""
-    return {str(path): _digest(path) for text in set(schedulers) for path in _paths(text)}
+    """A digest by path of what schedulers and their classes are read from; lsched itself is not."""
+    return {str(path): _digest(path) for text in sorted(set(schedulers)) for path in _paths(text)}
 
 
 def check_needed_files(files: Mapping[str, str]) -> None:
@@ -34,20 +45,18 @@ def check_needed_files(files: Mapping[str, str]) -> None:
             )
 
 
-def _paths(text: str) -> tuple[Path, ...]:
-    name, given = split_text(text)
-    if ".py:" in name:
-        return (Path(name.partition(".py:")[0] + ".py"),)
-    if name == LEARNED and "path" in given:
-        from lsched.learn.checkpoint import files_of
-
-        return files_of(given["path"])
-    return ()
+def _paths(text: str) -> list[Path]:
+    path, dot, _ = split_text(text)[0].rpartition(".py:")
+    source = [Path(f"{path}.py")] if dot else []
+    read = files_read(text, make_scheduler(text))
+    return source + [each for each in read if not each.is_relative_to(folder_of(lsched))]
 
 
 def _digest(path: Path) -> str:
-    """Of a file's content; empty where there is none."""
+    """Of what is there; empty where that is nothing, or cannot be read."""
+    sha = hashlib.sha256()
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        add_files(sha, [path])
     except OSError:
         return ""
+    return sha.hexdigest() if path.exists() else ""

@@ -19,6 +19,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import lsched
+import sim
+import traces
+from lsched.digests import add_files, folder_of
 from lsched.errors import OptionError
 from lsched.executor import Death, Raised, Task
 from lsched.workers import ProcessTeam, ProcessWorker
@@ -28,7 +31,7 @@ try:
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
-PACKAGES = ("lsched", "sim", "traces")
+PACKAGES = (lsched, sim, traces)
 LIBRARIES = ("numba", "numpy", "scipy")
 """That results depend on, in their last digits at least."""
 
@@ -132,11 +135,7 @@ def _lock(file: IO[str]) -> None:
 def identity() -> dict[str, str]:
     """What must be the same wherever runs are done, by what to call it."""
     sources = hashlib.sha256()
-    for package in PACKAGES:
-        folder = Path(str(sys.modules[package].__file__)).parent
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                sources.update(str(path.relative_to(folder)).encode() + path.read_bytes())
+    add_files(sources, map(folder_of, PACKAGES))
     return {
         "Python": platform.python_version(),
         "lsched": f"{lsched.__version__} ({sources.hexdigest()[:8]})",

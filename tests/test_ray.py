@@ -27,7 +27,6 @@ import traces
 from lsched import Comparison, OptionError, WorkerError, compare
 from lsched.cli import main
 from lsched.executor import Executor
-from lsched.needed_files import check_needed_files, needed_files
 from lsched.ray_executor import RayExecutor
 from sim import SchedulerError
 
@@ -188,21 +187,6 @@ def test_machines_that_differ_are_named(
     monkeypatch.setattr(lsched.runner, "needed_files", lambda schedulers: {path: "other"})
     with pytest.raises(WorkerError, match=r"machine .*mortal\.py has another content"):
         run(order.scheduler, executor)
-
-
-def test_files_that_schedulers_are_read_from(tmp_path: Path) -> None:
-    file, policy = tmp_path / "rule.py", tmp_path / "policy.json"
-    file.write_text("1")
-    policy.write_text("{}")
-    files = needed_files([f"{file}:Rule:a=1", "fair", f"learned:path={tmp_path}", f"{file}:Rule"])
-    assert set(files) == {str(file), str(policy), str(tmp_path / "policy.safetensors")}
-    check_needed_files(files)
-    file.write_text("2")
-    with pytest.raises(OptionError, match=r"rule\.py has another content"):
-        check_needed_files(files)
-    file.unlink()
-    with pytest.raises(OptionError, match=r"rule\.py is not there \(in "):
-        check_needed_files(files)
 
 
 @pytest.mark.parametrize(
