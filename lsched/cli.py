@@ -130,9 +130,11 @@ def _prepare_streams() -> None:
 @contextlib.contextmanager
 def _signals_raise() -> Iterator[None]:
     """SIGTERM and SIGHUP raise ``Terminated``, except where they are ignored (nohup)."""
+    stops: list[Terminated] = []
 
     def stop(number: int, _: FrameType | None) -> NoReturn:
-        raise Terminated(number)
+        stops.append(Terminated(number))
+        raise stops[-1]
 
     before = {}
     for name in ("SIGTERM", "SIGHUP"):
@@ -142,6 +144,10 @@ def _signals_raise() -> Iterator[None]:
                 before[number] = signal.signal(number, stop)
     try:
         yield
+    except KeyboardInterrupt:
+        if stops:  # Ray raises a KeyboardInterrupt of its own in the place of what a handler raised
+            raise stops[0] from None
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
