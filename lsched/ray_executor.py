@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import pickle
-import signal
-import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from lsched.errors import OptionError, WorkerError
 from lsched.executor import Death, Gone, Task
+from lsched.ray_connection import Head, connect, first_line, imported_ray, loss_told, sigterm_kept
 from lsched.ray_host import identity
-from lsched.runner import num_cores
 
-LOCAL = "local"
-CONNECT_S, CHECK_S, START_S = 10.0, 1.0, 300.0
-HOW_TO_GET_RAY = "--ray needs Ray, which is missing: pip install 'lsched[ray]'"
+CHECK_S, START_S = 1.0, 300.0
 
 
 class RayExecutor:
@@ -44,14 +38,19 @@ class RayExecutor:
     def __init__(self, address: str = "auto", num_workers: int | None = None) -> None:
         if num_workers is not None and (isinstance(num_workers, bool) or num_workers < 1):
             raise OptionError(f"workers is {num_workers!r}, expected a whole number from 1")
-        self._ray = _imported()
+        self._ray = imported_ray()
         self._is_own = not self._ray.is_initialized()
+        if address == "auto":
+            address = os.environ.get("RAY_ADDRESS") or address
         if self._is_own:
-            _connect(self._ray, address, num_workers)
+            connect(self._ray, address, num_workers)
         try:
             num_cpus = int(self._ray.cluster_resources().get("CPU", 0))
             if num_workers is None and num_cpus == 0:
                 raise OptionError(f"the Ray cluster at {address!r} has no CPUs; give --workers")
+            self._head = address.partition("://")[2]
+            if not self._ray.util.client.ray.is_connected():
+                self._head = self._ray.get_runtime_context().gcs_address
         except BaseException:
             self.__exit__()
             raise
@@ -67,12 +66,13 @@ class RayExecutor:
 
     def __exit__(self, *_: object) -> None:
         if self._is_own:
-            with _sigterm_kept():
+            with sigterm_kept():
                 self._ray.shutdown()
 
     def team(self, task: Task) -> _Team:
         """A team for a task, without any worker so far."""
-        return _Team(self._ray, pickle.dumps(task))
+        with loss_told(self._ray):
+            return _Team(self._ray, Head(self._head), pickle.dumps(task))
 
 
 class _Team:
@@ -80,8 +80,8 @@ class _Team:
 
     why_none = "the worker processes on the Ray cluster ended before their first run"
 
-    def __init__(self, ray: Any, task: bytes) -> None:
-        self._ray = ray
+    def __init__(self, ray: Any, head: Head, task: bytes) -> None:
+        self._ray, self._head = ray, head
         self._task = ray.put(task)
         self._host = ray.remote(num_cpus=1, max_restarts=0, scheduling_strategy="SPREAD")(
             _host_class()
@@ -91,34 +91,33 @@ class _Team:
     def start(self, count: int) -> Sequence[_Worker]:
         """Ask for so many workers; each begins when a CPU is free for it."""
         started = []
-        for _ in range(count):
-            host = self._host.remote()
-            answer = host.begin.remote(self._task, identity(), str(Path.cwd()))
-            started.append(_Worker(self._ray, host, answer))
+        with loss_told(self._ray):
+            for _ in range(count):
+                host = self._host.remote()
+                answer = host.begin.remote(self._task, identity(), str(Path.cwd()))
+                started.append(_Worker(self._ray, host, answer))
         return started
 
     def answers(self, workers: Sequence[_Worker]) -> Iterator[tuple[_Worker, Any]]:
         """Wait a while; then what workers have to say."""
         ray = self._ray
         asked = {worker.answer: worker for worker in workers if worker.answer is not None}
-        try:
+        self._head.check()
+        with loss_told(ray):
             ready, _ = ray.wait(list(asked), timeout=CHECK_S)
-        except ray.exceptions.RayError as error:
-            raise WorkerError(f"the Ray cluster is lost: {_first_line(error)}") from None
         self._check_patience(workers, bool(ready))
         for reference in ready:
             worker = asked[reference]
             worker.answer = None
-            try:
-                answer = ray.get(reference)
-            except ray.exceptions.RayError as error:
+            with loss_told(ray):
+                try:
+                    answer = ray.get(reference)
+                except ray.exceptions.RayError as error:
+                    answer = Gone(first_line(error))
+            if not worker.is_ready and isinstance(answer, str):
+                raise WorkerError(answer)
+            if isinstance(answer, Death | Gone):
                 worker.end()
-                answer = Gone(_first_line(error))
-            else:
-                if not worker.is_ready and isinstance(answer, str):
-                    raise WorkerError(answer)
-                if isinstance(answer, Death):
-                    worker.end()
             yield worker, answer
 
     def close(self) -> None:
@@ -157,11 +156,12 @@ class _Worker:
 
     def send(self, job: bytes) -> None:
         """Have it do a pickled job."""
-        self.answer = self._host.do.remote(job)
+        with loss_told(self._ray):
+            self.answer = self._host.do.remote(job)
 
     def end(self) -> None:
         """End it at once; its process ends with it."""
-        with suppress(self._ray.exceptions.RayError, ConnectionError):
+        with suppress(WorkerError), loss_told(self._ray):
             self._ray.kill(self._host)
 
 
@@ -189,80 +189,3 @@ def _host_class() -> type[Any]:
             return self._host.do(job)
 
     return LschedHost
-
-
-def _imported() -> Any:
-    try:
-        import ray
-    except ImportError as error:
-        if error.name != "ray":
-            raise
-        raise OptionError(HOW_TO_GET_RAY) from None
-    return ray
-
-
-def _connect(ray: Any, address: str, num_workers: int | None) -> None:
-    """Connect this process to a cluster.
-
-    Raises:
-        OptionError: that is not possible.
-    """
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address == LOCAL:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        options |= {"num_cpus": num_workers or num_cores(), "include_dashboard": False}
-    _check_port(address)
-    _quieten(ray)
-    try:
-        with _sigterm_kept():
-            ray.init(address=address, **options)
-    except Exception as error:  # Ray raises many kinds, also this one itself
-        if "ersion mismatch" in str(error):
-            raise OptionError(f"the Ray cluster at {address!r} is another: {error}") from None
-        raise OptionError(
-            f"no Ray cluster at {address!r} ({_first_line(error)}); `ray start --head` begins one"
-        ) from None
-
-
-def _check_port(address: str) -> None:
-    """Whether a cluster answers there; Ray itself takes minutes to say that none does."""
-    place = address.rpartition("://")[2]
-    host, colon, port = place.rpartition(":")
-    if not colon or not port.isdecimal():
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
-    except (OSError, OverflowError) as error:
-        raise OptionError(f"no Ray cluster at {address!r}: {error}") from None
-    if os.environ.get("RAY_USE_TLS", "0") != "0":
-        return
-    import grpc  # Ray's own protocol
-
-    with grpc.insecure_channel(place, [("grpc.enable_http_proxy", 0)]) as channel:
-        try:
-            grpc.channel_ready_future(channel).result(CONNECT_S)
-        except grpc.FutureTimeoutError:
-            raise OptionError(f"no Ray cluster at {address!r}: something else is there") from None
-
-
-def _quieten(ray: ModuleType) -> None:
-    """Ray prints what it thinks of machines that go away between the lines of a progress bar."""
-    with suppress(AttributeError):
-        ray._private.worker._worker_logs_enabled = False
-    logging.getLogger("ray").setLevel(logging.CRITICAL)
-
-
-@contextmanager
-def _sigterm_kept() -> Iterator[None]:
-    """Ray puts another handler in the place of the caller's."""
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        with suppress(ValueError, TypeError):  # not the main thread; not set from Python
-            signal.signal(signal.SIGTERM, before)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,13 @@ import pytest
 
 pytest.importorskip("ray")
 
+import grpc
 from builders import op, plan, trace
 from ray.cluster_utils import Cluster as RayCluster
-from test_cli import LSCHED, is_gone, slow_scheduler, wait_for
+from test_cli import is_gone, slow_scheduler, wait_for
 from test_workers import SMALL, Order, figures, one_operator, two_operators
 
+import lsched.ray_connection
 import lsched.ray_executor
 import lsched.runner
 import traces
@@ -105,40 +108,11 @@ def test_results_are_those_of_this_machine(executor: RayExecutor, order: Order) 
     assert shown == [(number + 1, 12) for number in range(12)]
 
 
-def test_a_node_that_is_killed_loses_nothing(cluster: RayCluster, tmp_path: Path) -> None:
-    file, wait = tmp_path / "waiting.py", tmp_path / "wait"
-    file.write_text(WAITING)
-    expected = run(f"{file}:Waiting")
-    for began in tmp_path.glob("began-*"):
-        began.unlink()
-    node = cluster.add_node(**NODE)
-    wait.touch()
-
-    def kill_a_node() -> None:
-        wait_for(lambda: len(list(tmp_path.glob("began-*"))) == 3)
-        cluster.remove_node(node, allow_graceful=False)
-        workers = [path.name.rpartition("-")[2] for path in tmp_path.glob("began-*")]
-        wait_for(lambda: any(map(is_gone, workers)))
-        wait.unlink()
-
-    killer = threading.Thread(target=kill_a_node)
-    killer.start()
-    try:
-        with RayExecutor(cluster.address) as executor:
-            assert executor.num_workers == 3
-            comparison = run(f"{file}:Waiting", executor)
-    finally:
-        killer.join()
-    assert comparison.incomplete == []
-    assert figures(comparison) == figures(expected)
-    # Both traces have each seed; one of the six runs began twice.
-    assert len({path.name for path in tmp_path.glob("began-*")}) > 3
-
-
-def test_only_the_run_that_kills_its_worker_is_lost(executor: RayExecutor, order: Order) -> None:
+def test_only_the_run_that_kills_its_worker_is_lost(cluster: RayCluster, order: Order) -> None:
     undisturbed = run(order.scheduler)
     order.die(1)
-    comparison = run(order.scheduler, executor)
+    with RayExecutor(cluster.address, 1) as executor:
+        comparison = run(order.scheduler, executor)
     reason = "worker process ended by SIGKILL, perhaps out of memory"
     lost = [(each["trace"], each["seed"], each["reason"]) for each in comparison.incomplete]
     assert lost == [("test", 1, reason)]
@@ -188,29 +162,42 @@ def test_machines_that_differ_are_named(
             run(order.scheduler, executor)
 
 
+def begun_slowly(
+    cluster: RayCluster, folder: Path, lost_s: float = 30.0
+) -> tuple[subprocess.Popen[bytes], Path]:
+    """A command that takes long, and a file that gets its worker's process id."""
+    script, marker = slow_scheduler(folder)
+    traces.write(trace(plan(op(10), name="a")), folder / "t.jsonl")
+    code = (
+        "import sys; from lsched import cli, ray_connection; "
+        f"ray_connection.LOST_S = {lost_s}; sys.exit(cli.main())"
+    )
+    words = ["compare", str(folder / "t.jsonl"), "--schedulers", f"{script}:Slow", "--seeds", "2"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *words, "--ray", cluster.address, "--workers", "1"],
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    return process, marker
+
+
+def has_begun(marker: Path) -> bool:
+    return marker.exists() and marker.read_text() != ""
+
+
 def test_signals_leave_nothing_running(cluster: RayCluster, tmp_path: Path) -> None:
-    traces.write(trace(plan(op(10), name="a")), tmp_path / "t.jsonl")
     ends = {signal.SIGINT: (130, b"interrupted\n"), signal.SIGTERM: (143, b"terminated\n")}
-    processes, markers = [], []
+    begun = []
     for number in ends:
-        folder = tmp_path / number.name
-        folder.mkdir()
-        script, marker = slow_scheduler(folder)
-        words = ["compare", str(tmp_path / "t.jsonl"), "--schedulers", f"{script}:Slow"]
-        process = subprocess.Popen(
-            [*LSCHED, *words, "--seeds", "2", "--ray", cluster.address, "--workers", "1"],
-            stderr=subprocess.PIPE,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        )
-        processes.append(process)
-        markers.append(marker)
-    wait_for(lambda: all(marker.exists() and marker.read_text() for marker in markers))
-    for process, number in zip(processes, ends, strict=True):
+        (tmp_path / number.name).mkdir()
+        begun.append(begun_slowly(cluster, tmp_path / number.name))
+    wait_for(lambda: all(has_begun(marker) for _, marker in begun))
+    for number, (process, _) in zip(ends, begun, strict=True):
         process.send_signal(number)
-    for process, end in zip(processes, ends.values(), strict=True):
+    for end, (process, _) in zip(ends.values(), begun, strict=True):
         _, errors = process.communicate(timeout=60)
         assert (process.returncode, errors) == end
-    wait_for(lambda: all(is_gone(marker.read_text()) for marker in markers))
+    wait_for(lambda: all(is_gone(marker.read_text()) for _, marker in begun))
 
 
 def test_no_cluster_at_an_address(capsys: pytest.CaptureFixture[str]) -> None:
@@ -226,12 +213,40 @@ def test_no_cluster_at_an_address(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_something_else_at_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lsched.ray_executor, "CONNECT_S", 0.5)
+    monkeypatch.setattr(lsched.ray_connection, "CONNECT_S", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
         for text in (address, f"ray://{address}"):
             with pytest.raises(OptionError, match=f"no Ray cluster at '{text}': something else"):
                 RayExecutor(text)
+
+
+def test_another_port_of_the_cluster(cluster: RayCluster) -> None:
+    with pytest.raises(OptionError, match=r"something else is there; give HOST:6379, or "):
+        RayExecutor(f"ray://{cluster.address}")
+
+
+class AsksForToken(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """Answers like a head that knows tokens."""
+
+    def service(self, call: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        is_known = ("authorization", "Bearer right") in call.invocation_metadata
+        code = grpc.StatusCode.UNIMPLEMENTED if is_known else grpc.StatusCode.UNAUTHENTICATED
+        return grpc.unary_unary_rpc_method_handler(lambda _, context: context.abort(code, ""))
+
+
+def test_a_cluster_that_asks_for_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = grpc.server(ThreadPoolExecutor(), [AsksForToken()])
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "right")
+    with pytest.raises(OptionError, match=r"asks for a token: .* set RAY_AUTH_MODE=token"):
+        RayExecutor(address)
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    with pytest.raises(OptionError, match="something else is there; give "):
+        RayExecutor(address)
+    server.stop(None)
 
 
 def test_without_ray(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,3 +260,46 @@ def test_without_ray(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
 def test_a_wrong_number_of_workers() -> None:
     with pytest.raises(OptionError, match="workers is 0, expected a whole number from 1"):
         RayExecutor("auto", 0)
+
+
+def test_a_node_that_is_killed_loses_nothing(cluster: RayCluster, tmp_path: Path) -> None:
+    """Comes late: a node is missing afterwards."""
+    file, wait = tmp_path / "waiting.py", tmp_path / "wait"
+    file.write_text(WAITING)
+    expected = run(f"{file}:Waiting")
+    for began in tmp_path.glob("began-*"):
+        began.unlink()
+    wait.touch()
+
+    def kill_a_node() -> None:
+        wait_for(lambda: len(list(tmp_path.glob("began-*"))) == 2)
+        (node,) = cluster.worker_nodes
+        cluster.remove_node(node, allow_graceful=False)
+        workers = [path.name.rpartition("-")[2] for path in tmp_path.glob("began-*")]
+        wait_for(lambda: any(map(is_gone, workers)))
+        wait.unlink()
+
+    killer = threading.Thread(target=kill_a_node)
+    killer.start()
+    try:
+        with RayExecutor(cluster.address) as executor:
+            assert executor.num_workers == 2
+            comparison = run(f"{file}:Waiting", executor)
+    finally:
+        killer.join()
+    assert comparison.incomplete == []
+    assert figures(comparison) == figures(expected)
+    # Both traces have each seed; one of the six runs began twice.
+    assert len({path.name for path in tmp_path.glob("began-*")}) > 3
+
+
+def test_the_head_is_lost(cluster: RayCluster, tmp_path: Path) -> None:
+    """Comes last: there is no cluster any more."""
+    process, marker = begun_slowly(cluster, tmp_path, lost_s=0.5)
+    address = cluster.address
+    wait_for(lambda: has_begun(marker))
+    cluster.head_node.kill_gcs_server()
+    _, errors = process.communicate(timeout=60)
+    lines = errors.decode().splitlines()
+    assert (process.returncode, len(lines)) == (2, 1)
+    assert lines[0].startswith(f"lsched: error: the head of the Ray cluster, {address}, is lost: ")
