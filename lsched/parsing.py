@@ -203,6 +203,10 @@ def _complaint(text: str) -> str:
     if extra != message:
         return f"too many words: {extra}; names in a list are separated by commas without spaces"
     message = message.replace("Expected 1 values", "expected one")
-    return re.sub(
-        r"invalid choice ('.*') for argument '(.*)'\. Expected", r"\2: no \1; expected", message
+    chosen = re.fullmatch(
+        r"invalid choice ('.*') for argument '(.*)'\. Expected one of \((.*)\)(.*)", message
     )
+    if chosen:
+        choices = ", ".join(choice.strip(" '") for choice in chosen[3].split(","))
+        return f"{chosen[2]}: no {chosen[1]}; expected one of {choices}{chosen[4]}"
+    return message

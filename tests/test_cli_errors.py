@@ -127,10 +127,10 @@ COMPARE = "compare ok.jsonl --out out --seeds 2 --workers 1 --schedulers"
         ("simulate ok.jsonl --schedulers fifo", "did you mean --scheduler?"),
         ("compare ok.jsonl --schedulers fifo fair", "too many words: fair; names in a list are"),
         ("compare ok.jsonl --schedulers fifo --load", "'--load'. expected one"),
-        ("compare ok.jsonl --schedulers fifo --part train", "('all', 'training', 'validation'"),
+        ("compare ok.jsonl --schedulers fifo --part train", "one of all, training, validation"),
         ("compare ok.jsonl --schedulers fifo --history maybe", "--history: no 'maybe'; expected"),
-        ("compare ok.jsonl --schedulers fifo --history maybe", "'on', 'off'"),
-        ("compare ok.jsonl --schedulers fifo --format gif", "'png', 'pdf', 'svg'"),
+        ("compare ok.jsonl --schedulers fifo --history maybe", "one of on, off (see"),
+        ("compare ok.jsonl --schedulers fifo --format gif", "expected one of png, pdf, svg (see"),
         # traces
         ("compare okk --schedulers fifo --out out", "no trace 'okk'"),
         ("compare tpc --schedulers fifo --out out", "did you mean 'tpch'"),

@@ -460,3 +460,9 @@ def test_the_example_runs() -> None:
     assert done.returncode == 0, done.stderr
     names = [line.rsplit(maxsplit=2)[0] for line in done.stdout.splitlines()[2:]]
     assert names == ["MaskablePPO", "random actions", "fair", "fifo", "srpt"]
+
+
+def test_a_missing_gymnasium_names_the_extra() -> None:
+    program = "import sys; sys.modules['gymnasium'] = None; import lsched.gym"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "lsched.gym needs the gym extra: pip install 'lsched[gym]'" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shlex
 from dataclasses import replace
@@ -193,6 +194,21 @@ def test_rules_to_choose_from_can_be_corrected() -> None:
         assert rule_numbers(text).any()
 
 
+@pytest.mark.parametrize("name", ["torch", "tensorboard"])
+def test_a_missing_extra_is_said_before_anything_is_compiled(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda each, *more: None if each == name else found(each, *more),
+    )
+    assert main(["train", "tpch", "--load", "0.5", "--out", str(tmp_path / "out")]) == 2
+    assert "needs the learn extra: pip install 'lsched[learn]'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_state_is_read_without_running_anything(tmp_path: Path) -> None:
     out = ["--out", str(tmp_path)]
     assert main(["train", *OPTIONS, *out, "--generations", "1"]) == 0
@@ -322,7 +338,8 @@ def test_learning_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert image.stat().st_size > 5000
     capsys.readouterr()
     assert main(["curves", str(tmp_path), "--out", str(image)]) == 2
-    assert "no training" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert f"{tmp_path}: no training there (no state.npz)" in error
 
 
 def test_all_workloads_count_alike() -> None:

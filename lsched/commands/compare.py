@@ -139,7 +139,9 @@ def _compare(options: Options) -> Comparison:
 
 def _show(comparison: Comparison) -> None:
     console = output_console()
-    for case in comparison.cases:
+    for place, case in enumerate(comparison.cases):
+        if place:
+            console.print()
         console.print(
             comparison_table(
                 case, comparison.reference, len(comparison.seeds), comparison.cluster_name

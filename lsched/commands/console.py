@@ -64,23 +64,26 @@ def progress_bar(description: str) -> Iterator[Progress]:
 class ProgressLines:
     """A line each half minute: how far it is, and how long it still takes at the recent speed.
 
-    What ends within half a minute says nothing.
+    What ends within half a minute says nothing. Speed counts from the first run that is done: that
+    one may have waited for the engine to be compiled.
     """
 
     def __init__(self, description: str) -> None:
         self._description = description
-        now_s = time.monotonic()
-        self._due_s = now_s + LINE_EVERY_S
-        self._recent = deque([(now_s, 0)], maxlen=WINDOW)
+        self._due_s = time.monotonic() + LINE_EVERY_S
+        self._recent: deque[tuple[float, int]] = deque(maxlen=WINDOW)
 
     def __call__(self, done: int, total: int) -> None:
         """So many of so many are done."""
         now_s = time.monotonic()
+        if done and not self._recent:
+            self._recent.append((now_s, done))
         if now_s < self._due_s or done >= total:
             return
         self._due_s = now_s + LINE_EVERY_S
-        since_s, before = self._recent[0]
-        self._recent.append((now_s, done))
+        since_s, before = self._recent[0] if self._recent else (now_s, done)
+        if done:
+            self._recent.append((now_s, done))
         left = ""
         if done > before:
             left = f", about {duration((total - done) * (now_s - since_s) / (done - before))} left"

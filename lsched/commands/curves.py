@@ -11,7 +11,7 @@ import tyro
 from lsched.commands.console import output_console
 from lsched.commands.options import OutputPath
 from lsched.errors import OptionError
-from lsched.learn.directory import read_validations
+from lsched.learn.directory import STATE_FILE, read_validations
 from lsched.plots.files import check_format, save
 from lsched.plots.learning import learning_curves
 
@@ -34,6 +34,12 @@ def run(options: Options) -> None:
     check_format(options.out)
     if len(set(options.trainings)) < len(options.trainings) or not options.trainings:
         raise OptionError("name directories of trainings, each once")
+    for path in options.trainings:
+        if not (path / STATE_FILE).exists():
+            raise OptionError(
+                f"{path}: no training there (no {STATE_FILE}), expected directories that "
+                "`lsched train` has written to"
+            )
     found = {str(path): read_validations(path) for path in options.trainings}
     for path, validations in found.items():
         if not validations:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import math
 import sys
 from collections.abc import Iterator
@@ -196,6 +197,7 @@ def run(options: Options) -> None:
         raise OptionError("name traces to train on, shipped ones or files, or --cases; not both")
     _check_values(options)
     direct_generations = _direct_generations(options)
+    _check_extra(options)
     chosen_engine("fast")
     make_directory(options.out)
     has_state = (options.out / STATE_FILE).exists()
@@ -268,6 +270,19 @@ def _check_values(options: Options) -> None:
             rule_numbers(options.rule)
         except ValueError as error:
             raise OptionError(f"--rule: {error}") from None
+
+
+def _check_extra(options: Options) -> None:
+    """What is missing would else show when the engine is compiled."""
+    learns_costs = bool(options.costs) and not options.resume
+    names = ["torch"] if learns_costs or options.tensorboard else []
+    names += ["tensorboard"] if options.tensorboard else []
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            raise OptionError(
+                "training needs the learn extra: pip install 'lsched[learn]' "
+                f"(No module named {name!r})"
+            )
 
 
 def _direct_generations(options: Options) -> int:

@@ -1,6 +1,11 @@
 """Query scheduling as a Gymnasium environment; importing this registers it."""
 
-import gymnasium
+try:
+    import gymnasium
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "lsched.gym needs the gym extra: pip install 'lsched[gym]'", name=error.name
+    ) from None
 
 from lsched.gym.environment import QueryScheduling
 from lsched.gym.flat import Flat
