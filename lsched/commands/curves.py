@@ -34,10 +34,10 @@ def run(options: Options) -> None:
     check_format(options.out)
     if len(set(options.trainings)) < len(options.trainings) or not options.trainings:
         raise OptionError("name directories of trainings, each once")
-    for path in options.trainings:
-        if not (path / STATE_FILE).exists():
+    for each in options.trainings:
+        if not (each / STATE_FILE).exists():
             raise OptionError(
-                f"{path}: no training there (no {STATE_FILE}), expected directories that "
+                f"{each}: no training there (no {STATE_FILE}), expected directories that "
                 "`lsched train` has written to"
             )
     found = {str(path): read_validations(path) for path in options.trainings}
