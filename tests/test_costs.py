@@ -105,6 +105,16 @@ def test_the_order_of_operators_and_plans_does_not_matter() -> None:
         assert np.allclose(alone[order], own_us, rtol=1e-4)
 
 
+def test_it_is_fitted_on_one_thread_whatever_torch_has() -> None:
+    examples, found = examples_of([CASE], num_runs=1), []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        found.append(fitted(examples, 8, steps=20))
+        assert torch.get_num_threads() == threads
+    torch.set_num_threads(1)
+    assert all(np.array_equal(found[0][name], found[1][name]) for name in found[0])
+
+
 def test_it_learns_what_estimates_get_wrong(weights: dict[str, np.ndarray]) -> None:
     example = merged(examples_of([CASE], num_runs=4))
     before = np.log(example.true_us / example.graph.est_us)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -175,16 +176,28 @@ def fitted(
     optimizer = torch.optim.AdamW(free, RATE, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     losses = [_Loss(batch) for batch in batches_of(example, seed)]
-    for step in range(steps):
-        loss = losses[step % len(losses)]
-        optimizer.zero_grad()
-        loss(log_factor(weights, loss.graph)).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        schedule.step()
+    with _one_thread():
+        for step in range(steps):
+            loss = losses[step % len(losses)]
+            optimizer.zero_grad()
+            loss(log_factor(weights, loss.graph)).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
     found = {name: weight.detach().numpy() for name, weight in weights.items()}
     if not all(np.all(np.isfinite(weight)) for weight in found.values()):
         raise FloatingPointError("a weight of the cost network is not a finite number")
     return found
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """On busy cores several wait for each other, for minutes; and they add in another order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)
