@@ -21,6 +21,7 @@ OPTIONAL = {
     "pyspark",
 }
 RAY = {"grpc", "ray"}
+WITH_RAY = ("lsched/ray_connection.py", "lsched/ray_executor.py")
 COMPILER = {"numba", "llvmlite"}
 LEARNING = {"torch", "torch_geometric", "gymnasium", "tensorboard", "safetensors"}
 FILES = [path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py"))]
@@ -67,7 +68,7 @@ def test_a_file_keeps_to_its_layer(name: str) -> None:
     if layer != "sim":
         assert "simpy" not in names
     assert "tests" not in names
-    assert name == "lsched/ray_executor.py" or not names & RAY
+    assert name in WITH_RAY or not names & RAY
     optional = OPTIONAL | RAY if name.startswith("sim/fast_engine/") else OPTIONAL | RAY | COMPILER
     assert not imported_at_once(tree) & optional, "optional: import inside the function"
 

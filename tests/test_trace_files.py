@@ -129,7 +129,7 @@ def test_an_unknown_name_suggests_the_closest_shipped_trace(tmp_path: Path) -> N
         traces.load("tcph")
     with pytest.raises(TraceError, match="neither a file nor"):
         traces.load(tmp_path / "nowhere.jsonl")
-    with pytest.raises(TraceError, match="cannot be read"):
+    with pytest.raises(TraceError, match="a directory, expected a trace file"):
         traces.read(tmp_path)
 
 
