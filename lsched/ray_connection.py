@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import signal
 import socket
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from lsched.errors import OptionError, WorkerError
 from lsched.runner import num_cores
 
 LOCAL = "local"
-CONNECT_S, CHECK_S = 10.0, 1.0
+CONNECT_S, CHECK_S, LEAVE_S = 10.0, 1.0, 10.0
 LOST_S = 30.0
 """So long a head may be away. After a minute Ray ends this process, without a word to the user."""
+EXIT_LOST = 2
 HOW_TO_GET_RAY = "--ray needs Ray, which is missing: pip install 'lsched[ray]'"
 KEPT = "what `suite run` has finished is kept, and what `train` has, for --resume"
 PROBES = {
@@ -26,6 +30,10 @@ PROBES = {
     True: "/ray.rpc.RayletDriver/ClusterInfo",
 }
 """What Ray's processes can be asked, by whether it is that for clients."""
+
+
+class ClusterLost(WorkerError):
+    """The cluster was there, and is not any more."""
 
 
 def imported_ray() -> Any:
@@ -66,6 +74,22 @@ def connect(ray: Any, address: str, num_workers: int | None) -> None:
         ) from None
 
 
+def disconnect(ray: Any, *, is_lost: bool) -> None:
+    """Leave the cluster. Ray may wait for ever for one that is lost, and then is left behind.
+
+    In that case Ray would crash the process as it ends, so it ends without it, with ``EXIT_LOST``.
+    """
+    with sigterm_kept():
+        if not is_lost:
+            ray.shutdown()
+            return
+        leaving = threading.Thread(target=ray.shutdown, daemon=True)
+        leaving.start()
+        leaving.join(LEAVE_S)
+    if leaving.is_alive():
+        atexit.register(_end)
+
+
 class Head:
     """The machine without which there is no cluster.
 
@@ -75,42 +99,55 @@ class Head:
 
     def __init__(self, place: str) -> None:
         self._place = place
-        self._checked_s = time.monotonic()
+        self._asked_s = time.monotonic()
         self._missed_since_s: float | None = None
 
     def check(self) -> None:
         """Ask it, if that is not long ago. Ray says nothing, and only waits.
 
         Raises:
-            WorkerError: it has not answered for ``LOST_S``.
+            ClusterLost: it has not answered for ``LOST_S``.
         """
-        if not self._place or time.monotonic() - self._checked_s < CHECK_S:
-            return
-        began_s = time.monotonic()
+        if self._place and time.monotonic() - self._asked_s >= CHECK_S:
+            self._ask()
+
+    def wait(self) -> None:
+        """Wait until it answers: before what Ray does not come back from otherwise.
+
+        Raises:
+            ClusterLost: it has not answered for ``LOST_S``.
+        """
+        if self._place:
+            self._ask()
+        while self._missed_since_s is not None:
+            time.sleep(CHECK_S)
+            self._ask()
+
+    def _ask(self) -> None:
+        self._asked_s = time.monotonic()
         try:
             _socket(self._place, CHECK_S).close()
         except OSError as error:
             if self._missed_since_s is None:
-                self._missed_since_s = began_s
+                self._missed_since_s = self._asked_s
             if time.monotonic() - self._missed_since_s > LOST_S:
-                raise WorkerError(
+                raise ClusterLost(
                     f"the head of the Ray cluster, {self._place}, is lost: {error}; {KEPT}"
                 ) from None
         else:
             self._missed_since_s = None
-        self._checked_s = time.monotonic()
 
 
 @contextmanager
 def loss_told(ray: Any) -> Iterator[None]:
-    """What Ray raises where the cluster is lost becomes a ``WorkerError``."""
+    """What Ray raises where the cluster is lost becomes ``ClusterLost``."""
     try:
         if not ray.is_initialized():  # Ray would start another, on this machine
             raise ConnectionError("this process is not connected any more")
         yield
     except (ray.exceptions.RayError, ConnectionError) as error:
         reason = first_line(error).rstrip(".")
-        raise WorkerError(f"the Ray cluster is lost: {reason}; {KEPT}") from None
+        raise ClusterLost(f"the Ray cluster is lost: {reason}; {KEPT}") from None
 
 
 @contextmanager
@@ -127,7 +164,16 @@ def sigterm_kept() -> Iterator[None]:
 def first_line(error: BaseException) -> str:
     """What an error says, without what Ray adds to it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].endswith(":"):  # a traceback of another process
+        return f"{lines[0]} {lines[-1]}"
     return lines[0] if lines else type(error).__name__
+
+
+def _end() -> NoReturn:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, AttributeError):  # nobody reads it; there is none
+            stream.flush()
+    os._exit(EXIT_LOST)
 
 
 def _check_port(address: str) -> None:

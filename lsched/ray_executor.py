@@ -12,7 +12,15 @@ from typing import Any
 
 from lsched.errors import OptionError, WorkerError
 from lsched.executor import Death, Gone, Task
-from lsched.ray_connection import Head, connect, first_line, imported_ray, loss_told, sigterm_kept
+from lsched.ray_connection import (
+    ClusterLost,
+    Head,
+    connect,
+    disconnect,
+    first_line,
+    imported_ray,
+    loss_told,
+)
 from lsched.ray_host import identity
 
 CHECK_S, START_S = 1.0, 300.0
@@ -48,12 +56,13 @@ class RayExecutor:
             num_cpus = int(self._ray.cluster_resources().get("CPU", 0))
             if num_workers is None and num_cpus == 0:
                 raise OptionError(f"the Ray cluster at {address!r} has no CPUs; give --workers")
-            self._head = address.partition("://")[2]
+            place = address.partition("://")[2]
             if not self._ray.util.client.ray.is_connected():
-                self._head = self._ray.get_runtime_context().gcs_address
+                place = self._ray.get_runtime_context().gcs_address
         except BaseException:
             self.__exit__()
             raise
+        self._head = Head(place)
         self._num_workers = num_workers or num_cpus
 
     @property
@@ -64,15 +73,16 @@ class RayExecutor:
     def __enter__(self) -> RayExecutor:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
         if self._is_own:
-            with sigterm_kept():
-                self._ray.shutdown()
+            is_lost = kind is not None and issubclass(kind, ClusterLost)
+            disconnect(self._ray, is_lost=is_lost)
 
     def team(self, task: Task) -> _Team:
         """A team for a task, without any worker so far."""
+        self._head.wait()
         with loss_told(self._ray):
-            return _Team(self._ray, Head(self._head), pickle.dumps(task))
+            return _Team(self._ray, self._head, pickle.dumps(task))
 
 
 class _Team:
@@ -91,6 +101,7 @@ class _Team:
     def start(self, count: int) -> Sequence[_Worker]:
         """Ask for so many workers; each begins when a CPU is free for it."""
         started = []
+        self._head.wait()
         with loss_told(self._ray):
             for _ in range(count):
                 host = self._host.remote()
@@ -161,7 +172,7 @@ class _Worker:
 
     def end(self) -> None:
         """End it at once; its process ends with it."""
-        with suppress(WorkerError), loss_told(self._ray):
+        with suppress(ClusterLost), loss_told(self._ray):
             self._ray.kill(self._host)
 
 

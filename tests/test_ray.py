@@ -163,14 +163,14 @@ def test_machines_that_differ_are_named(
 
 
 def begun_slowly(
-    cluster: RayCluster, folder: Path, lost_s: float = 30.0
+    cluster: RayCluster, folder: Path, **settings: float
 ) -> tuple[subprocess.Popen[bytes], Path]:
     """A command that takes long, and a file that gets its worker's process id."""
     script, marker = slow_scheduler(folder)
     traces.write(trace(plan(op(10), name="a")), folder / "t.jsonl")
     code = (
         "import sys; from lsched import cli, ray_connection; "
-        f"ray_connection.LOST_S = {lost_s}; sys.exit(cli.main())"
+        f"vars(ray_connection).update({settings}); sys.exit(cli.main())"
     )
     words = ["compare", str(folder / "t.jsonl"), "--schedulers", f"{script}:Slow", "--seeds", "2"]
     process = subprocess.Popen(
@@ -295,7 +295,7 @@ def test_a_node_that_is_killed_loses_nothing(cluster: RayCluster, tmp_path: Path
 
 def test_the_head_is_lost(cluster: RayCluster, tmp_path: Path) -> None:
     """Comes last: there is no cluster any more."""
-    process, marker = begun_slowly(cluster, tmp_path, lost_s=0.5)
+    process, marker = begun_slowly(cluster, tmp_path, LOST_S=0.5, LEAVE_S=0.5)
     address = cluster.address
     wait_for(lambda: has_begun(marker))
     cluster.head_node.kill_gcs_server()
