@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 import sim.registry
-from sim.engines import ENGINES, VARIABLE, is_fast_installed, ready_engine
+from sim.engines import ENGINES, VARIABLE, is_fast_installed, ready_batches
 
 settings.register_profile(
     "repeatable",
@@ -30,9 +32,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile once, not once in each of several processes."""
+    """Compile once, not once in each of several processes: policies beside the engine."""
     if config.getoption("numprocesses", None) and is_fast_installed():
-        ready_engine("fast")
+        policies = "from lsched.learn.inference.entry import decide; decide.make_ready()"
+        with subprocess.Popen([sys.executable, "-c", policies]):
+            ready_batches()
 
 
 @pytest.fixture(autouse=True)
