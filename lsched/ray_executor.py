@@ -13,6 +13,7 @@ from typing import Any
 from lsched.errors import OptionError, WorkerError
 from lsched.executor import Death, Gone, Task
 from lsched.ray_connection import (
+    CHECK_S,
     ClusterLost,
     Head,
     connect,
@@ -23,7 +24,7 @@ from lsched.ray_connection import (
 )
 from lsched.ray_host import identity
 
-CHECK_S, START_S = 1.0, 300.0
+START_S = 300.0
 
 
 class RayExecutor:

@@ -30,9 +30,6 @@ SERVER = sim.preset("inmemory-32")
 CASE = Case(TPCH, SERVER, Arrivals(load=0.5, scale=4.0, num_queries=60))
 
 
-pytestmark = pytest.mark.usefixtures("one_torch_thread")
-
-
 @pytest.fixture(scope="module")
 def weights() -> dict[str, np.ndarray]:
     return fitted(examples_of([CASE], num_runs=4), 16, steps=400)
@@ -106,12 +103,14 @@ def test_the_order_of_operators_and_plans_does_not_matter() -> None:
 
 
 def test_it_is_fitted_on_one_thread_whatever_torch_has() -> None:
-    examples, found = examples_of([CASE], num_runs=1), []
-    for threads in (1, 2):
-        torch.set_num_threads(threads)
-        found.append(fitted(examples, 8, steps=20))
-        assert torch.get_num_threads() == threads
-    torch.set_num_threads(1)
+    examples, found, before = examples_of([CASE], num_runs=1), [], torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append(fitted(examples, 8, steps=20))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
     assert all(np.array_equal(found[0][name], found[1][name]) for name in found[0])
 
 

@@ -81,12 +81,13 @@ class ProgressLines:
         if now_s < self._due_s or done >= total:
             return
         self._due_s = now_s + LINE_EVERY_S
-        since_s, before = self._recent[0] if self._recent else (now_s, done)
-        if done:
-            self._recent.append((now_s, done))
         left = ""
-        if done > before:
-            left = f", about {duration((total - done) * (now_s - since_s) / (done - before))} left"
+        if self._recent:
+            since_s, before = self._recent[0]
+            self._recent.append((now_s, done))
+            if done > before:
+                left_s = (total - done) * (now_s - since_s) / (done - before)
+                left = f", about {duration(left_s)} left"
         print(
             f"{self._description}: {done:,} of {total:,} ({100 * done / total:.0f} %){left}",
             file=sys.stderr,
