@@ -116,7 +116,7 @@ def scheduler_class(name: str) -> Callable[..., Scheduler]:
             return loaded
     known = scheduler_names()
     hint = did_you_mean(name, known)
-    raise UnknownScheduler(f"no scheduler {name!r}{hint}; known: {', '.join(known)}")
+    raise UnknownScheduler(f"no scheduler {name!r}, there are {', '.join(known)}{hint}")
 
 
 def make_scheduler(text: str, *, seed: int = 0, **parameters: object) -> Scheduler:

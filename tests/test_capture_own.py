@@ -104,6 +104,15 @@ def test_wrong_queries_name_the_file(folder: Path, tmp_path: Path, case: str) ->
         capture_database(folder / "shop's.duckdb", [tmp_path / name], 1)
 
 
+def test_missing_tables_show_before_anything_is_measured(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.sql").write_text(TWO)
+    (tmp_path / "b.sql").write_text("SELECT nothing FROM items")
+    lines: list[str] = []
+    with pytest.raises(TraceError, match=r"(?s)b\.sql: Binder Error.*nothing"):
+        capture_database(folder / "shop's.duckdb", [tmp_path], 1, lines.append)
+    assert not lines
+
+
 def test_wrong_databases(tmp_path: Path, folder: Path) -> None:
     sql = [folder / "sql"]
     with pytest.raises(TraceError, match="no such file or directory"):

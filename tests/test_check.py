@@ -75,7 +75,7 @@ def test_illegal_schedules(name: str, found: str) -> None:
 
 def test_situations_that_fail_are_named() -> None:
     text = failures(check("Divides"))[SITUATIONS]
-    assert text.startswith("not: one executor; but: one query, many queries at once")
+    assert text.startswith("fails: one executor; passes: one query, many queries at once")
 
 
 @pytest.mark.parametrize(

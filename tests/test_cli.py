@@ -148,6 +148,14 @@ def test_schedulers_lists_parameters(capsys: pytest.CaptureFixture[str]) -> None
     assert "seed" not in text
 
 
+def test_schedulers_describes_those_named(capsys: pytest.CaptureFixture[str]) -> None:
+    text = lsched(capsys, "schedulers", "hesrpt", "fair")
+    assert "heSRPT: Parallel scheduling" in text
+    assert "p = 0.5: a number" in text
+    assert "held = give: give or keep" in text
+    assert "srpt:" not in text.replace("hesrpt:", "")
+
+
 def test_tune_prints_a_text_to_paste(
     file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -122,6 +122,7 @@ COMPARE = "compare ok.jsonl --out out --seeds 2 --workers 1 --schedulers"
         ("describe", "missing: TRACE"),
         ("compare ok.jsonl --schedulers fifo --lod 0.5", "did you mean --load"),
         ("compare ok.jsonl --scheduler fifo", "no option --scheduler; did you mean --schedulers?"),
+        ("schedulers fairr", "there are critical-path"),
         ("compare ok.jsonl -schedulers fifo", "no option -schedulers; did you mean --schedulers?"),
         ("compare ok.jsonl -s fifo", "no option -s (see lsched compare --help)"),
         ("simulate ok.jsonl --schedulers fifo", "did you mean --scheduler?"),

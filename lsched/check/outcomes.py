@@ -33,7 +33,7 @@ def in_every_situation(runs: Runs) -> Result:
     broken = [name for name, run in runs.items() if run.problem is not None]
     sound = [name for name in runs if name not in broken]
     if broken:
-        return "failed", f"not: {', '.join(broken)}; but: {', '.join(sound) or 'none'}"
+        return "failed", f"fails: {', '.join(broken)}; passes: {', '.join(sound) or 'none'}"
     return "ok", ", ".join(sound)
 
 

@@ -1,24 +1,52 @@
-"""``lsched schedulers``: every scheduler there is."""
+"""``lsched schedulers``: every scheduler there is, or all about some."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+from rich.console import Console
 
 from lsched.commands.console import output_console
 from lsched.tables import CLAIRVOYANT_MARK, CLAIRVOYANT_NOTE, plain_table
 from sim import Scheduler, scheduler_names
 from sim.registry import scheduler_class
+from sim.signatures import parameters_of
+from sim.values import expected
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """List every scheduler with its parameters and their defaults."""
+    """List every scheduler with its parameters and their defaults, or say all about some."""
+
+    names: Annotated[
+        tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[NAME ...]")
+    ] = ()
+    """Schedulers to describe in full; without any, all of them in a table."""
 
 
 def run(options: Options) -> None:
     """Do what the options say."""
+    console = output_console()
+    if options.names:
+        _describe(options.names, console)
+    else:
+        _list(console)
+    console.print("Parameters are given as name:key=value+key=value.")
+
+
+def _describe(names: tuple[str, ...], console: Console) -> None:
+    for name, factory in [(name, scheduler_class(name)) for name in names]:
+        types = parameters_of(factory)
+        lines = [f"{name}: {inspect.getdoc(factory) or 'without a description'}", ""]
+        lines += [f"{line}: {expected(types[key])}" for key, line in _parameters(factory).items()]
+        console.print("\n".join(lines), end="\n\n", markup=False, highlight=False)
+
+
+def _list(console: Console) -> None:
     table = plain_table()
     table.add_column("scheduler", no_wrap=True)
     table.add_column("what it does")
@@ -34,23 +62,23 @@ def run(options: Options) -> None:
         has_clairvoyant |= is_clairvoyant
         summary = (inspect.getdoc(factory) or "").partition("\n")[0]
         mark = f" {CLAIRVOYANT_MARK}" if is_clairvoyant else ""
-        table.add_row(name + mark, summary, "\n".join(_parameters(factory)))
-    console = output_console()
+        table.add_row(name + mark, summary, "\n".join(_parameters(factory).values()))
     console.print(table)
     if has_clairvoyant:
         console.print(CLAIRVOYANT_NOTE)
-    console.print("Parameters are given as name:key=value+key=value.")
 
 
-def _parameters(factory: Callable[..., Scheduler]) -> list[str]:
-    """``key = default`` for what can be given in text; the run's seed is not."""
+def _parameters(factory: Callable[..., Scheduler]) -> dict[str, str]:
+    """``key = default`` by key, for what can be given in text; the run's seed is not."""
     if inspect.isclass(factory) and factory.__init__ is object.__init__:
-        return []
-    return [
-        name if parameter.default is parameter.empty else f"{name} = {_shown(parameter.default)}"
+        return {}
+    return {
+        name: name
+        if parameter.default is parameter.empty
+        else f"{name} = {_shown(parameter.default)}"
         for name, parameter in inspect.signature(factory).parameters.items()
         if name != "seed"
-    ]
+    }
 
 
 def _shown(value: object) -> str:

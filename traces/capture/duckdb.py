@@ -179,20 +179,24 @@ def measure_database(
     say = progress or _say_nothing
     executions: dict[str, list[Execution]] = {}
     with _duckdb() as duckdb, temporary_directory() as scratch:
-        try:
-            session = Session(duckdb, database, scratch)
-        except duckdb.Error as error:
-            raise TraceError(f"{database}: {error}") from None
-        for statement in read_queries(duckdb, queries):
+        statements = read_queries(duckdb, queries)
+        for is_rehearsal in (True, False):  # what is missing shows before anything is measured
             try:
-                if statement.is_recorded:
-                    executions[statement.name] = _measure(
-                        session, statement.name, statement.text, repetitions, say
-                    )
-                else:
-                    session.run(statement.text)
-            except (duckdb.Error, TraceError) as error:
-                raise TraceError(f"{statement.place}: {error}") from None
+                session = Session(duckdb, database, scratch)
+            except duckdb.Error as error:
+                raise TraceError(f"{database}: {error}") from None
+            for statement in statements:
+                try:
+                    if not statement.is_recorded:
+                        session.run(statement.text)
+                    elif is_rehearsal:
+                        session.check_names(statement.text)
+                    else:
+                        executions[statement.name] = _measure(
+                            session, statement.name, statement.text, repetitions, say
+                        )
+                except (duckdb.Error, TraceError) as error:
+                    raise TraceError(f"{statement.place}: {error}") from None
     return Capture(
         name=database.stem,
         description=f"queries on {database.name}, captured from DuckDB",

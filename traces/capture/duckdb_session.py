@@ -53,6 +53,10 @@ class Session:
         """Execute a statement without recording it."""
         self._connection.execute(text)
 
+    def check_names(self, text: str) -> None:
+        """Raise DuckDB's error where a query names a table or a column that is not there."""
+        self._connection.execute(f"EXPLAIN {text}")
+
     def executions(self, text: str, repetitions: int) -> list[Execution]:
         """Execute a query several times; the first time warms up."""
         runs = [self._execute(text) for _ in range(repetitions)]
