@@ -27,7 +27,14 @@ from lsched.suite.rules import coarse, is_compiled, is_on_estimates, neighbours,
 from lsched.suite.run import BEST, FAIR, FIFO, ON_ESTIMATES, ORACLE, oracle_of, roles_of
 from lsched.suite.scorer import Scorer
 from lsched.suite.search import STEPS, Effort, search
-from lsched.suite.tables import against_rules, case_table, overview, ratio_of, rules_table
+from lsched.suite.tables import (
+    against_rules,
+    case_table,
+    overview,
+    policy_table,
+    ratio_of,
+    rules_table,
+)
 from lsched.suite.tuned import TunedFile, read_tuned, tuned_from
 from lsched.suite.workloads import workload
 from lsched.tables import number, ratio_text
@@ -427,6 +434,10 @@ def test_tables_say_what_a_comparison_says(
     assert cells[f"mine ÷ {ON_ESTIMATES}"] == ratio_of(document, "mine", ON_ESTIMATES)
     *_, mean = table_rows(against_rules([document, document]))
     assert mean[:2] == ["geometric mean", first[4].split(" ")[0]]
+    header, _, row = table_rows(policy_table([document], "mine"))
+    assert header[1:3] == ["mine ÷ fair share", "÷ best rule"]
+    assert row[1:4] == [*first[3:5], cells["mine p95 ÷ its p95"]]
+    assert row[4] == cells[f"mine ÷ {ON_ESTIMATES}"]
 
 
 def table_rows(text: str) -> list[list[str]]:
@@ -457,10 +468,11 @@ def test_policies_by_case(tmp_path: Path, tuned: Tuned) -> None:
 
 
 def test_tables_in_documents(tiny: SuiteCase, tuned: Tuned, tmp_path: Path) -> None:
-    document = run_case(tiny, tuned, {}, tmp_path).document
+    document = run_case(tiny, tuned, {"mine": {"*": "sjf"}}, tmp_path).document
     end = "<!-- suite end -->"
     text = f"a\n<!-- suite: overview -->\nold\n{end}\nb\n<!-- suite: cases diff* -->\n{end}\nc\n"
     rules = f"<!-- suite: rules -->\n{end}\n<!-- suite: against -->\n{end}\n"
+    rules += f"<!-- suite: policy mine -->\n{end}\n"
     found = {tiny.name: tuned}
     made = with_tables(text + rules, [document], found, "x.md")
     assert "old" not in made
@@ -469,12 +481,14 @@ def test_tables_in_documents(tiny: SuiteCase, tuned: Tuned, tmp_path: Path) -> N
     assert [line for line in made.splitlines() if line in ("a", "b", "c")] == ["a", "b", "c"]
     assert rules_table(found) in made
     assert against_rules([document]) in made
+    assert policy_table([document], "mine") in made
     assert with_tables(made, [document], found, "x.md") == made
     for wrong, message in (
         ("no marker", "expected tables between"),
         (text.replace("suite end", "suite ende"), "expected tables between"),
-        (text.replace("overview", "all"), "none of overview, against, cases, rules"),
+        (text.replace("overview", "all"), "none of overview, against, policy, cases, rules"),
         (text.replace("diff*", "tpch*"), "matches no case"),
+        (text.replace("overview", "policy other"), "matches no case"),
     ):
         with pytest.raises(OptionError, match=message):
             with_tables(wrong, [document], {}, "x.md")

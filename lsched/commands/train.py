@@ -461,9 +461,9 @@ class _Display:
         self._num_shown = len(state.validations)
         line = self._line(state)
         if is_new:
-            self._console.print(line)
-        elif self._console.is_terminal:
-            self._console.print(line, end="\r")
+            self._console.print(line, soft_wrap=True)
+        elif self._console.is_terminal:  # a line that wraps cannot be written over
+            self._console.print(line, end="\r", no_wrap=True, overflow="ellipsis")
 
     def _line(self, state: TrainingState) -> str:
         generation = state.evolution.generation

@@ -1,9 +1,10 @@
 """Tables in documents, between markers that say which: they are replaced when results change.
 
 ``<!-- suite: overview tpch-* -->`` begins a table of all cases that match, ÷ fair share, ``<!--
-suite: against tpch-* -->`` one of policies against the best rules, ``<!-- suite: cases tpch-* -->``
-the tables of each, ``<!-- suite: rules tpch-* -->`` one of what tuning found;
-``<!-- suite end -->`` ends each. Without a pattern all cases that have been run are meant.
+suite: against tpch-* -->`` one of policies against the best rules, ``<!-- suite: policy NAME
+tpch-* -->`` one of one policy (its label, without spaces) against them, ``<!-- suite: cases tpch-*
+-->`` the tables of each, ``<!-- suite: rules tpch-* -->`` one of what tuning found; ``<!-- suite
+end -->`` ends each. Without a pattern all cases that have been run are meant.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from fnmatch import fnmatchcase
 
 from lsched.errors import OptionError
 from lsched.suite.run import Document
-from lsched.suite.tables import against_rules, case_table, overview, rules_table
+from lsched.suite.tables import against_rules, case_table, overview, policy_table, rules_table
 from lsched.suite.tuned import Tuned
 
 BLOCK = re.compile(r"(<!-- suite: ([^\n]*?) -->\n)(.*?)(<!-- suite end -->)", re.DOTALL)
@@ -50,12 +51,14 @@ def with_tables(
 
 def _tables(what: str, documents: Sequence[Document], tuned: Mapping[str, Tuned], name: str) -> str:
     kind, *patterns = what.split()
+    label = patterns.pop(0) if kind == "policy" and patterns else ""
     chosen = [
         document
         for document in documents
         if any(fnmatchcase(document["case"], pattern) for pattern in patterns or ["*"])
+        and (kind != "policy" or label in document["roles"])
     ]
-    kinds = ("overview", "against", "cases", "rules")
+    kinds = ("overview", "against", "policy", "cases", "rules")
     if kind not in kinds:
         raise OptionError(f"{name}: '{BEGIN} {what} -->' says none of {', '.join(kinds)}")
     if not chosen:
@@ -64,6 +67,8 @@ def _tables(what: str, documents: Sequence[Document], tuned: Mapping[str, Tuned]
         return overview(chosen)
     if kind == "against":
         return against_rules(chosen)
+    if kind == "policy":
+        return policy_table(chosen, label)
     if kind == "rules":
         names = [document["case"] for document in chosen]
         return rules_table({name: tuned[name] for name in names if name in tuned})

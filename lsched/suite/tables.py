@@ -49,6 +49,22 @@ def against_rules(documents: Sequence[Document]) -> str:
         if place == 0:
             columns[f"{label} p95 ÷ its p95"] = (label, BEST, "p95_latency_s")
             columns[f"{label} ÷ {ON_ESTIMATES}"] = (label, ON_ESTIMATES, "mean_latency_s")
+    return _ratios(documents, columns)
+
+
+def policy_table(documents: Sequence[Document], label: str) -> str:
+    """One policy ÷ fair share and the best rules; a line for each case, and the geometric mean."""
+    columns = {
+        f"{label} ÷ {FAIR}": (label, FAIR, "mean_latency_s"),
+        "÷ best rule": (label, BEST, "mean_latency_s"),
+        "p95 ÷ its p95": (label, BEST, "p95_latency_s"),
+        f"÷ {ON_ESTIMATES}": (label, ON_ESTIMATES, "mean_latency_s"),
+    }
+    return _ratios(documents, columns)
+
+
+def _ratios(documents: Sequence[Document], columns: Mapping[str, tuple[str, str, str]]) -> str:
+    """Ratios of two roles in a figure, by column; a line for each case, and the geometric mean."""
     rows = [
         [f"`{each['case']}`", *(ratio_of(each, *column) for column in columns.values())]
         for each in documents
