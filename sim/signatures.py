@@ -44,7 +44,7 @@ def parameters_of(factory: Callable[..., Any]) -> dict[str, Any]:
 
 def missing_parameters(factory: Callable[..., Any], given: Container[str]) -> dict[str, str]:
     """What a class needs and is not given: what each is, by name, as type and docstring say it."""
-    known, texts = inspect.signature(factory).parameters, _texts(factory)
+    known, texts = inspect.signature(factory).parameters, texts_of(factory)
     missing = {}
     for name, kind in parameters_of(factory).items():
         is_needed = known[name].default is EMPTY and known[name].kind not in MANY
@@ -82,7 +82,7 @@ def _shown(decide: Callable[..., Any]) -> str:
     )
 
 
-def _texts(factory: Callable[..., Any]) -> dict[str, str]:
+def texts_of(factory: Callable[..., Any]) -> dict[str, str]:
     """What docstrings say of parameters, by name."""
     import docstring_parser
 

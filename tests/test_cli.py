@@ -153,6 +153,8 @@ def test_schedulers_describes_those_named(capsys: pytest.CaptureFixture[str]) ->
     assert "heSRPT: Parallel scheduling" in text
     assert "p = 0.5: a number" in text
     assert "held = give: give or keep" in text
+    assert "memory = ignore: gate or ignore\n    gate: a query waits until" in text
+    assert "``" not in text
     assert "srpt:" not in text.replace("hesrpt:", "")
 
 

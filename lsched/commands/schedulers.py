@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -14,7 +15,9 @@ from lsched.commands.console import output_console
 from lsched.tables import CLAIRVOYANT_MARK, CLAIRVOYANT_NOTE, plain_table
 from sim import Scheduler, scheduler_names
 from sim.registry import scheduler_class
-from sim.signatures import parameters_of
+from sim.schedulers.common import Listing
+from sim.schedulers.srpt import QueryLimit
+from sim.signatures import parameters_of, texts_of
 from sim.values import expected
 
 
@@ -38,12 +41,22 @@ def run(options: Options) -> None:
     console.print("Parameters are given as name:key=value+key=value.")
 
 
+def _common() -> dict[str, str]:
+    """What parameters mean that many rules have, whose docstrings refer to these classes."""
+    return texts_of(QueryLimit) | texts_of(Listing)
+
+
 def _describe(names: tuple[str, ...], console: Console) -> None:
     for name, factory in [(name, scheduler_class(name)) for name in names]:
-        types = parameters_of(factory)
-        lines = [f"{name}: {inspect.getdoc(factory) or 'without a description'}", ""]
-        lines += [f"{line}: {expected(types[key])}" for key, line in _parameters(factory).items()]
-        console.print("\n".join(lines), end="\n\n", markup=False, highlight=False)
+        description, _, _ = (inspect.getdoc(factory) or "").partition("\n\nArgs:")
+        types, texts = parameters_of(factory), _common() | texts_of(factory)
+        lines = [f"{name}: {description or 'without a description'}", ""]
+        for key, line in _parameters(factory).items():
+            lines.append(f"{line}: {expected(types[key])}")
+            lines += textwrap.wrap(
+                texts.get(key, ""), 96, initial_indent="    ", subsequent_indent="    "
+            )
+        console.print("\n".join(lines).replace("``", ""), end="\n\n", markup=False, highlight=False)
 
 
 def _list(console: Console) -> None:

@@ -199,7 +199,8 @@ def run(options: Options) -> None:
     direct_generations = _direct_generations(options)
     _check_extra(options)
     chosen_engine("fast")
-    make_directory(options.out)
+    if not options.resume:
+        make_directory(options.out)
     has_state = (options.out / STATE_FILE).exists()
     if has_state and not options.resume:
         raise OptionError(f"{options.out} has a training; --resume to go on, or another --out")
@@ -243,13 +244,19 @@ def run(options: Options) -> None:
         _curves(options) as write,
     ):
         show = _Display(config, "fair" if policy.rule == NO_RULE else "rule")
-        for state in train(evaluator, config, first):
-            write_state(options.out, state, description, costs)
-            is_validated = state.evolution.generation % config.validate_every == 0
-            if is_validated:
-                write_policy(options.out, state, description, costs, command, _seeds_of(config))
-            write(state)
-            show(state)
+        try:
+            for state in train(evaluator, config, first):
+                write_state(options.out, state, description, costs)
+                is_validated = state.evolution.generation % config.validate_every == 0
+                if is_validated:
+                    write_policy(options.out, state, description, costs, command, _seeds_of(config))
+                write(state)
+                show(state)
+        except KeyboardInterrupt:
+            if (options.out / STATE_FILE).exists():
+                generation = state.evolution.generation
+                print(f"\nlsched: --resume goes on after generation {generation}", file=sys.stderr)
+            raise
     write_policy(options.out, state, description, costs, command, _seeds_of(config))
     assert is_over(state, config)
     _report(state, policy.reference, options.out)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from lsched.html.charts import Chart
 from lsched.html.plots import Plot
@@ -150,6 +152,7 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["breakable"] = _breakable
     folder = files("lsched.html")
     return environment.get_template("report.html.j2").render(
         results=results,
@@ -160,6 +163,11 @@ def render(
         style=(folder / "style.css").read_text(encoding="utf-8"),
         script=(folder / "gantt.js").read_text(encoding="utf-8"),
     )
+
+
+def _breakable(name: str) -> Markup:
+    """A name that may go on in a new line before ``:`` and ``+``."""
+    return Markup("<wbr>").join(re.split("(?=[:+])", name))
 
 
 def _configuration(results: Results) -> dict[str, Mapping[str, Any]]:

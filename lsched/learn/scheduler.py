@@ -70,10 +70,11 @@ class Learned:
 class Lsched:
     """Learned: tree convolutions correct a rule (after Sabek, Ukyab, Kraska, 2022).
 
-    A policy for each kind of cluster, see ``member_for``, whatever the workload.
+    A policy for each kind of cluster (one node, several, executors that stay with their pipelines),
+    whatever the workload.
 
     Args:
-        corrections: see ``Learned``.
+        corrections: ``off``: its rule decides, with the policy's experience of what plans cost.
     """
 
     tunable: ClassVar[Mapping[str, Sequence[object]]] = {}

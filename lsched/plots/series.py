@@ -110,7 +110,7 @@ def latency_by_load(
 def _shifts(loads: Sequence[float], count: int) -> np.ndarray:
     """Small steps to the side, so that bars of ``count`` schedulers stand beside each other."""
     gap = min(np.diff(loads), default=0.1)
-    return np.linspace(-0.2, 0.2, count) * gap if count > 1 else np.zeros(1)
+    return np.linspace(-0.05, 0.05, count) * gap if count > 1 else np.zeros(1)
 
 
 def _line(

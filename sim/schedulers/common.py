@@ -36,11 +36,14 @@ class Listing:
     """Turns queries and limits into a schedule.
 
     Attributes:
-        memory: see ``MemoryRule``.
-        pipeline: see ``PipelineRule``.
-        spare: see ``Spare``.
-        operators: see ``OperatorRule``.
-        size: where the work of operators comes from.
+        memory: ``gate``: a query waits until its estimated state fits the cluster's memory.
+        pipeline: how many operators run together: as many as can, one, or what a small cost model
+            says is best.
+        spare: whether executors that the limits leave over go to any query that can use them.
+        operators: what of a query runs first: as the plan has it, or the operator with least
+            remaining work.
+        size: where work comes from: the optimizer's estimates, what this query has shown, or what
+            completed runs of the same plan have.
     """
 
     memory: MemoryRule = "ignore"

@@ -36,7 +36,8 @@ class Priced:
     two moves; both values were chosen on the same profiles.
 
     Args:
-        weight, offset: of the price.
+        weight: factor of the price.
+        offset: queries that the price counts beside the others.
         slowdown: how a query's work grows per executor; 0.0165 in Decima's Spark profiles (later
             waves of a stage: 0.38 of the mean with 2 executors, 1.01 with 100). 0: no limit.
         hold_moves: an operator is about to end when it does within so many moves; 0: no holds.
