@@ -9,8 +9,11 @@ import pytest
 
 pytest.importorskip("numba")
 
+import builders
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import clusters, traces
+from worlds import on_world
 
 import sim
 from sim.bounds.isolated import isolated_bound_us
@@ -25,9 +28,6 @@ from sim.simpy_engine.costs import CostModel
 from sim.simpy_engine.memory import Memory
 from sim.simpy_engine.state import OPERATOR_COLUMNS, State, TrackedQuery
 from sim.workload import CompiledPlan, has_fresh
-from tests import builders
-from tests.strategies import clusters, traces
-from tests.worlds import on_world
 from traces import Query, Trace, Wave, load
 
 has_room, admit = on_world(admission.has_room), on_world(admission.admit)

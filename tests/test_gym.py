@@ -11,6 +11,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from builders import in_order, op, plan, trace
 from gymnasium.error import InvalidAction, ResetNeeded
 from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import TimeLimit
@@ -23,7 +24,6 @@ from lsched.gym.observation import Observation
 from lsched.gym.render import so_far
 from lsched.learn.features import OPERATOR_FEATURES
 from lsched.plots.gantt import busy_intervals
-from tests.builders import in_order, op, plan, trace
 from traces import Trace, TraceError
 
 on_both_engines = pytest.mark.usefixtures("engine")

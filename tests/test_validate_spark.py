@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
+from spark_builder import START_MS, Log
+from test_capture_spark import needs_spark
 
 from lsched.cli import main
 from lsched.validate.prediction import Experiment
@@ -23,8 +25,6 @@ from lsched.validate.spark import (
     evaluate,
 )
 from lsched.validate.spark_rounds import Groups, Round, SparkPlan
-from tests.spark_builder import START_MS, Log
-from tests.test_capture_spark import needs_spark
 from traces.capture.spark_groups import SparkRun, SparkSession
 from traces.capture.together import Submission, Timing
 from traces.importers.spark import read_application

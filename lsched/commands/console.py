@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, TextIO
 
 from rich.console import Console
 
@@ -22,6 +24,19 @@ WINDOW = 10
 """Lines over which the speed is taken that the estimate of the time left rests on."""
 
 
+class _Trimmed:
+    """A stream without blanks at the ends of lines, which tables are filled up with."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(re.sub(r" +$", "", text, flags=re.MULTILINE))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 class _Output(Console):
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError  # rich would exit with code 1
@@ -31,7 +46,8 @@ def output_console() -> Console:
     """Standard output; 100 columns where it is not a terminal."""
     console = _Output(highlight=False, markup=False)
     if not console.is_terminal:
-        console = _Output(highlight=False, markup=False, width=PIPED_WIDTH)
+        file: Any = _Trimmed(sys.stdout)
+        console = _Output(file=file, highlight=False, markup=False, width=PIPED_WIDTH)
     return console
 
 
