@@ -99,10 +99,15 @@ def short_name(scheduler: str) -> str:
     return path.rsplit("/", 1)[-1] + dot + rest if dot else scheduler
 
 
+def pieces_of(name: str) -> list[str]:
+    """A name in parts: it may go on in a new line before ``:`` and ``+``."""
+    return re.split("(?=[:+])", name)
+
+
 def wrapped(name: str, width: int = 18) -> str:
-    """A long name over several lines, broken before ``:`` and ``+``."""
+    """A long name over several lines."""
     lines = [""]
-    for piece in re.split("(?=[:+])", name):
+    for piece in pieces_of(name):
         if lines[-1] and len(lines[-1]) + len(piece) > width:
             lines.append("")
         lines[-1] += piece

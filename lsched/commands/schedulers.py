@@ -41,15 +41,12 @@ def run(options: Options) -> None:
     console.print("Parameters are given as name:key=value+key=value.")
 
 
-def _common() -> dict[str, str]:
-    """What parameters mean that many rules have, whose docstrings refer to these classes."""
-    return texts_of(QueryLimit) | texts_of(Listing)
-
-
 def _describe(names: tuple[str, ...], console: Console) -> None:
+    # The docstrings of rules refer to these classes for the parameters that many have.
+    common = texts_of(QueryLimit) | texts_of(Listing)
     for name, factory in [(name, scheduler_class(name)) for name in names]:
         description, _, _ = (inspect.getdoc(factory) or "").partition("\n\nArgs:")
-        types, texts = parameters_of(factory), _common() | texts_of(factory)
+        types, texts = parameters_of(factory), common | texts_of(factory)
         lines = [f"{name}: {description or 'without a description'}", ""]
         for key, line in _parameters(factory).items():
             lines.append(f"{line}: {expected(types[key])}")

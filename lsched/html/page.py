@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -20,6 +19,7 @@ from lsched.tables import (
     CLAIRVOYANT_MARK,
     INCOMPLETE_MARK,
     number,
+    pieces_of,
     ratio_text,
     short_name,
     time_unit,
@@ -166,8 +166,8 @@ def render(
 
 
 def _breakable(name: str) -> Markup:
-    """A name that may go on in a new line before ``:`` and ``+``."""
-    return Markup("<wbr>").join(re.split("(?=[:+])", name))
+    """A name with the places where it may go on in a new line."""
+    return Markup("<wbr>").join(pieces_of(name))
 
 
 def _configuration(results: Results) -> dict[str, Mapping[str, Any]]:
