@@ -30,6 +30,7 @@ COMMANDS = {
     "suite": "compare policies with the best rules on a fixed list of cases",
     "rerun": "run a command again, with the options that its results came from",
     "generate": "make a trace: of tenants as described, of a fleet, or of drawn arrivals",
+    "observe": "record what work orders take, from the logs of runs",
     "capture": "record a trace from a database engine",
     "import": "make a trace of another system's log or data set",
     "describe": "say what is in a trace",

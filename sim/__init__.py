@@ -11,6 +11,7 @@ from sim.events import Event, digest
 from sim.fast_engine.layout import NEVER
 from sim.history import History, PlanHistory
 from sim.outages import Outage
+from sim.outcomes import Outcomes, outcomes
 from sim.plan_table import PlanTable
 from sim.registry import BatchScheduler, Scheduler, make_scheduler, register, scheduler_names
 from sim.result import QueryRecord, Result
@@ -42,6 +43,7 @@ __all__ = [
     "LowerBounds",
     "OperatorView",
     "Outage",
+    "Outcomes",
     "PlanHistory",
     "PlanTable",
     "QueryRecord",
@@ -59,6 +61,7 @@ __all__ = [
     "digest",
     "lower_bounds",
     "make_scheduler",
+    "outcomes",
     "preset",
     "register",
     "scheduler_names",

@@ -21,8 +21,10 @@ from sim.schedule import Entry
 from sim.workload import CompiledPlan
 
 if TYPE_CHECKING:
+    from sim.outcomes import Answer, Outcomes
     from sim.query_view import QueryView
     from sim.schedulers.compiled_rule import CompiledRule
+    from traces import Trace
 
 OnRecord = Callable[[QueryRecord], object]
 
@@ -143,6 +145,20 @@ class Engine(ABC):
 
         Raises:
             Stalled: queries are left that nothing will ever run.
+        """
+        return None
+
+    def outcomes(
+        self,
+        answers: Sequence[Answer],
+        rule: CompiledRule,
+        seen: Trace | None,
+        runs: int,
+        seed: int,
+    ) -> Outcomes | None:
+        """What follows from answers to the scheduling event, as far as anyone can know.
+
+        None if this engine cannot say; see ``sim.outcomes.outcomes``.
         """
         return None
 

@@ -59,6 +59,7 @@ EXAMPLES = {
     "validate duckdb": "--scale-factor 0.1 --queries q1",
     "rerun": "out --out other",
     "check": "my.py:Rule --max-median-ms nan",
+    "observe": "t.jsonl --out x.jsonl --schedulers fair,srpt --load 0.8",
     "schedulers": "",
     "completion": "zsh",
 }

@@ -103,7 +103,8 @@ def test_commands_name_things_that_exist(line: str) -> None:
     for option in ("--schedulers", "--scheduler"):
         if option in words:
             for spec in words[words.index(option) + 1].split(","):
-                if ".py:" not in spec and not spec.startswith("learned:path="):
+                is_read_from_a_file = spec.startswith(("learned:path=", "lookahead:times="))
+                if ".py:" not in spec and not is_read_from_a_file:
                     sim.make_scheduler(spec)
 
 

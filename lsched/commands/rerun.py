@@ -32,6 +32,7 @@ RERUN = (
     "simulate",
     "tune",
     "generate",
+    "observe",
 )
 """Commands that leave their options. A file names one of these, never a module to import."""
 

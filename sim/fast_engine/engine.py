@@ -14,18 +14,21 @@ from sim.engine import Engine, OnRecord
 from sim.events import Event
 from sim.fast_engine import loop
 from sim.fast_engine.batch import GO_ON
+from sim.fast_engine.beliefs import Beliefs
 from sim.fast_engine.clock import CLOCKS_PER_S
 from sim.fast_engine.columns import FastColumns
 from sim.fast_engine.entry import run_many
 from sim.fast_engine.grow import empty_world, grown, with_more_room
 from sim.fast_engine.intake import Intake
-from sim.fast_engine.layout import ENTRY, NEVER, RUN, World
+from sim.fast_engine.layout import ENTRY, NEVER, RULE, RUN, World
 from sim.fast_engine.log import KINDS
 from sim.fast_engine.rules import set_rule
 from sim.fast_engine.shared import Shared
 from sim.fast_engine.tables import cluster_record
+from sim.fast_engine.what_if import outcomes
 from sim.fast_engine.world import table_of
 from sim.history import History, PlanHistory
+from sim.outcomes import Answer, Outcomes
 from sim.query_view import QueryView
 from sim.result import QueryRecord
 from sim.schedule import Entry
@@ -83,6 +86,7 @@ class FastEngine(Engine):
         self._intake = Intake(trace, self._prepared.compiled, cluster, seed, history, shared)
         self._actives: dict[int, ActiveQuery] = {}
         self._num_viewed = 0
+        self._beliefs: tuple[Trace | None, Beliefs] | None = None
         self._state = FastColumns(self)
         self.world = self._intake.begin(self.world)
 
@@ -186,6 +190,26 @@ class FastEngine(Engine):
         set_rule(self.world.rule, rule)
         self.advance()
         return self.counter("schedule_clocks") / CLOCKS_PER_S
+
+    def outcomes(
+        self,
+        answers: Sequence[Answer],
+        rule: CompiledRule,
+        seen: Trace | None,
+        runs: int,
+        seed: int,
+    ) -> Outcomes:
+        """What follows from answers to the scheduling event, as far as anyone can know."""
+        if self._beliefs is None or self._beliefs[0] is not seen:
+            plans = list(self._prepared.compiled.values())
+            self._beliefs = seen, Beliefs(plans, self.cluster, seen)
+        record = np.zeros(1, RULE)
+        set_rule(record, rule)
+        expected_us = np.zeros(len(self.world.operators), np.float64)
+        for query in self.query_views.values():
+            for operator in query.operators:
+                expected_us[operator.slot] = operator.work_order_us(rule.size)
+        return outcomes(self.world, answers, record, self._beliefs[1], expected_us, runs, seed)
 
     def set_schedule(
         self, entries: Sequence[Entry], holds: dict[int, int], until_us: int | None

@@ -57,10 +57,9 @@ def table_of_arrays(arrays: Mapping[str, np.ndarray], expected: Arrays) -> np.nd
     for name, (dtype, num_dimensions) in expected.items():
         array = arrays[name]
         is_right = array.dtype == dtype and array.ndim == num_dimensions
-        address, is_read_only = array.__array_interface__["data"]
-        if not is_right or is_read_only or not array.flags.c_contiguous:
+        if not is_right or not array.flags.writeable or not array.flags.c_contiguous:
             raise TypeError(f"{name} is {array.dtype} {array.shape}, expected {dtype}")
-        rows.append((address, *array.shape, 1)[:COLUMNS])
+        rows.append((array.ctypes.data, *array.shape, 1)[:COLUMNS])
     return np.array(rows, np.int64)
 
 

@@ -5,12 +5,36 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import NamedTuple
 
 from sim.registry import register
 from sim.schedule import Allocation, Hold, Schedule
 from sim.schedulers.common import Listing, MemoryRule, PipelineRule, check_choice, check_number
 from sim.schedulers.compiled_rule import CompiledRule
 from sim.view import ClusterView, OperatorView, QueryView, Size
+
+
+class Deviation(NamedTuple):
+    """What is decided otherwise than the rule would; None: nothing.
+
+    Attributes:
+        query: comes before all others.
+        operator: comes before all others of its query.
+        left_out: gets no more executors.
+        priced: gets as many as if the price were multiplied by ``factor``.
+        factor: see there.
+        held: its idle executors are held if the rule would not, and not if it would.
+    """
+
+    query: QueryView | None = None
+    operator: OperatorView | None = None
+    left_out: OperatorView | None = None
+    priced: OperatorView | None = None
+    factor: float = 1.0
+    held: QueryView | None = None
+
+
+BY_RULE = Deviation()
 
 
 @register("priced")
@@ -68,26 +92,36 @@ class Priced:
 
     def decide(self, view: ClusterView) -> Schedule:
         """Answer a scheduling event."""
-        order = sorted(view.queries, key=lambda query: query.remaining_us(self._size))
+        return self.deviating(view, BY_RULE)
+
+    def deviating(self, view: ClusterView, by: Deviation) -> Schedule:
+        """The answer to a scheduling event with something decided otherwise."""
+        order = sorted(
+            view.queries,
+            key=lambda query: (query is not by.query, query.remaining_us(self._size)),
+        )
         queries = self._listing.admitted(view, order)
         price = self._weight * (len(view.queries) - 1 + self._offset) / view.num_executors
         most = most_executors(self._slowdown, price, view.num_executors)
         degree = self._listing.degree_rule(view)
-        holds = self._holds(view)
+        holds = self._holds(view, by.held)
         supply = Supply(view, holds)
         allocations = []
         for query in queries:
             limit = supply.committed[query]
             if supply.available(query) <= 0 or limit >= most:
                 continue
-            for operator in self._ranked(query):
+            for operator in self._ranked(query, by.operator):
+                if operator is by.left_out:
+                    continue
+                own_price = price * by.factor if operator is by.priced else price
                 count = best_count(
                     operator.num_unclaimed,
                     operator.work_order_us(self._size),
                     operator.num_executors if supply.is_sticky else 0,
                     supply.local[query],
                     min(supply.available(query), most - limit),
-                    price,
+                    own_price,
                     view.cluster.move_delay_us,
                 )
                 if count:
@@ -107,19 +141,24 @@ class Priced:
             hold_moves=self._hold_moves,
         )
 
-    def _ranked(self, query: QueryView) -> Sequence[OperatorView]:
+    def _ranked(self, query: QueryView, first: OperatorView | None) -> Sequence[OperatorView]:
         paths_us = query.critical_paths_us(self._size)
         return sorted(
             query.schedulable,
-            key=lambda operator: (operator.num_executors > 0, -paths_us[operator.index]),
+            key=lambda operator: (
+                operator is not first,
+                operator.num_executors > 0,
+                -paths_us[operator.index],
+            ),
         )
 
-    def _holds(self, view: ClusterView) -> list[Hold]:
+    def _holds(self, view: ClusterView, otherwise: QueryView | None) -> list[Hold]:
         within_us = self._hold_moves * view.cluster.move_delay_us
         return [
             Hold(query, query.num_local_free)
             for query in view.queries
-            if within_us > 0 and query.num_local_free and self._ends_us(query) <= within_us
+            if query.num_local_free
+            and (within_us > 0 and self._ends_us(query) <= within_us) != (query is otherwise)
         ]
 
     def _ends_us(self, query: QueryView) -> float:

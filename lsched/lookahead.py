@@ -1,0 +1,148 @@
+"""A scheduler that tries what a rule would do, and other things, before it decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+import traces
+from sim import Cluster, ClusterView, History, Outcomes, PlanHistory, Schedule, outcomes
+from sim.schedulers.common import check_number
+from sim.schedulers.priced import BY_RULE, Deviation, Priced
+from sim.view import Size
+from traces import Plan, Trace, TraceStream
+
+DEARER, CHEAPER, GIVEN_AWAY = 2.5, 0.4, 0.1
+"""Factors of the price that are tried."""
+NUM_RUNS = 3
+"""So many completed runs the times that were seen count for; real ones are added to them."""
+
+
+class Lookahead:
+    """Searches: of ``priced`` and answers that differ from it in one thing, what turns out best.
+
+    At each event where executors are free it tries the rule's answer and others: another query or
+    another operator first, an operator left out, or with more or fewer executors, idle executors
+    held or not held. Each is followed by the rule until all queries in the system are complete, in
+    ``runs`` copies of the cluster in which the times of work orders are guessed (``sim.outcomes``).
+    Another answer is given only if it is better than the rule's by more than ``caution`` standard
+    errors of the difference.
+
+    What counts is the latency that is to come, and ``future`` × queries in the system ÷ executors
+    for each unit of executor time that it takes: executors that work now are missed by what arrives
+    next.
+
+    Source: Bertsekas, Tsitsiklis, Wu, "Rollout algorithms for combinatorial optimization", Journal
+    of Heuristics 3, 1997. We deviate: the rule's answer is kept where the difference may be luck.
+
+    Args:
+        times: a trace with the times of work orders that were seen, as `lsched observe` writes it;
+            without one, times are guessed by what the rule expects.
+        runs: copies for each answer.
+        caution: see above.
+        future: see above.
+        weight, offset, slowdown, hold_moves, size: of ``priced``.
+        seed: of the guesses.
+
+    Raises:
+        TraceError: the times cannot be read.
+    """
+
+    def __init__(
+        self,
+        times: str = "",
+        *,
+        runs: int = 8,
+        caution: float = 1.0,
+        future: float = 0.3,
+        weight: float = 2.0,
+        offset: float = 2.3,
+        slowdown: float = 0.005,
+        hold_moves: float = 0.5,
+        size: Size = "history",
+        seed: int = 0,
+    ) -> None:
+        check_number("runs", runs, 2, 10_000)
+        check_number("caution", caution, 0.0, 1e6)
+        check_number("future", future, 0.0, 1e6)
+        self._rule = Priced(
+            weight=weight, offset=offset, slowdown=slowdown, hold_moves=hold_moves, size=size
+        )
+        self._runs, self._caution, self._future, self._seed = runs, caution, future, seed
+        self._seen = traces.load(times) if times else None
+        self.files = (Path(times),) if times else ()
+
+    def experience(self, trace: Trace | TraceStream, cluster: Cluster) -> History:
+        """The plans whose times were seen, as if they had completed a few times."""
+        names = {plan.name for plan in trace.plans}
+        seen = () if self._seen is None else self._seen.plans
+        return History({plan.name: _history_of(plan) for plan in seen if plan.name in names})
+
+    def decide(self, view: ClusterView) -> Schedule:
+        """Answer a scheduling event."""
+        answer = self._rule.decide(view)
+        if view.num_free == 0:
+            return answer
+        answers = _different(self._answers(view, answer))
+        if len(answers) == 1:
+            return answer
+        found = outcomes(
+            view, answers, self._rule, seen=self._seen, runs=self._runs, seed=self._seed
+        )
+        return answers[self._best(view, found)]
+
+    def _best(self, view: ClusterView, found: Outcomes) -> int:
+        """The answer that is best with some certainty; 0: the rule's own."""
+        price = self._future * len(view.queries) / view.num_executors
+        costs_us = found.left_us + price * found.executor_us
+        if not np.isfinite(costs_us[:, 0]).all():
+            return 0
+        more_us = costs_us - costs_us[:, :1]
+        more_us[:, ~np.isfinite(more_us).all(axis=0)] = np.finfo(np.float64).max / self._runs
+        error_us = more_us.std(axis=0, ddof=1) / np.sqrt(self._runs)
+        return int(np.argmin(more_us.mean(axis=0) + self._caution * error_us))
+
+    def _answers(self, view: ClusterView, answer: Schedule) -> Iterator[Schedule]:
+        yield answer
+        for by in _deviations(view, answer):
+            yield self._rule.deviating(view, by)
+
+
+def _history_of(plan: Plan) -> PlanHistory:
+    counts = [NUM_RUNS * operator.num_work_orders for operator in plan.operators]
+    means_us = [operator.mean_work_order_us for operator in plan.operators]
+    busy_us = [mean_us * count for mean_us, count in zip(means_us, counts, strict=True)]
+    return PlanHistory(NUM_RUNS, busy_us, counts)
+
+
+def _deviations(view: ClusterView, answer: Schedule) -> Iterator[Deviation]:
+    """What could be decided otherwise, one thing at a time."""
+    given = {id(allocation.operator) for allocation in answer.allocations}
+    for query in view.queries:
+        ready = query.schedulable
+        for operator in ready:
+            if id(operator) in given:
+                yield BY_RULE._replace(left_out=operator)
+                yield BY_RULE._replace(priced=operator, factor=DEARER)
+                yield BY_RULE._replace(priced=operator, factor=CHEAPER)
+            else:
+                yield BY_RULE._replace(priced=operator, factor=GIVEN_AWAY)
+            if len(ready) > 1:
+                yield BY_RULE._replace(operator=operator)
+                yield BY_RULE._replace(operator=operator, priced=operator, factor=GIVEN_AWAY)
+        if ready:
+            yield BY_RULE._replace(query=query)
+        if query.num_local_free:
+            yield BY_RULE._replace(held=query)
+
+
+def _different(answers: Iterator[Schedule]) -> list[Schedule]:
+    """Each schedule once, in order."""
+    by_content = dict[object, Schedule]()
+    for answer in answers:
+        allocations = tuple((id(each.operator), each.num_executors) for each in answer.allocations)
+        holds = tuple((id(hold.query), hold.num_executors) for hold in answer.holds)
+        by_content.setdefault((allocations, holds), answer)
+    return list(by_content.values())

@@ -1,0 +1,174 @@
+"""What work orders take, as the logs of runs show it: by wave, and by the query's executors."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from lsched.errors import OptionError
+from sim import Cluster, Event, Simulation
+from sim.registry import make_scheduler
+from traces import Trace
+from traces.model import Operator, Plan, Wave
+
+FRESH, FIRST, REST = range(3)
+"""Waves, see ``traces.model.Wave``."""
+MOST_COUNTS, LEAST_SEEN = 4, 16
+"""Times are kept for so many numbers of executors at most, each with so many times at least."""
+MOST_TIMES = 32
+"""Of a wave, so many times are kept at most: quantiles."""
+
+
+class Seen(NamedTuple):
+    """Tasks, one element each.
+
+    Attributes:
+        operator: counted over all plans of the trace.
+        wave: which.
+        num_executors: that the query held when it began.
+        time_us: without the move.
+    """
+
+    operator: np.ndarray
+    wave: np.ndarray
+    num_executors: np.ndarray
+    time_us: np.ndarray
+
+
+def observed(
+    trace: Trace,
+    runs: Iterable[Trace],
+    cluster: Cluster,
+    schedulers: Sequence[str],
+    seeds: Sequence[int],
+) -> Trace:
+    """The plans of a trace with the times that runs show; of what no run shows, the estimate.
+
+    Args:
+        trace: whose plans.
+        runs: traces over its plans, each run once, under one scheduler after the other in turn.
+        cluster: where.
+        schedulers: texts.
+        seeds: of the runs.
+
+    Raises:
+        OptionError: operators run in pipelines, in whose log single ones are not told apart.
+    """
+    for plan in trace.plans:
+        if not all(edge.is_pipeline_breaker for edge in plan.edges):
+            raise OptionError(
+                f"plan {plan.name!r} has operators that run in one pipeline, which logs do not "
+                "tell apart: only plans whose edges all break pipelines can be observed"
+            )
+    firsts = dict(zip((plan.name for plan in trace.plans), _offsets(trace.plans), strict=True))
+    parts = [
+        _seen(run, cluster, scheduler, seed=seed, firsts=firsts)
+        for run, scheduler, seed in zip(runs, itertools.cycle(schedulers), seeds, strict=False)
+    ]
+    seen = Seen(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    order = np.argsort(seen.operator, kind="stable")
+    seen = Seen(*(column[order] for column in seen))
+    plans = tuple(_with_times(plan, firsts[plan.name], seen) for plan in trace.plans)
+    return msgspec.structs.replace(trace, plans=plans)
+
+
+def _offsets(plans: Sequence[Plan]) -> list[int]:
+    sizes = [len(plan.operators) for plan in plans]
+    return (np.cumsum(sizes) - sizes).tolist()  # type: ignore[no-any-return]
+
+
+def _seen(
+    run: Trace, cluster: Cluster, scheduler: str, *, seed: int, firsts: dict[str, int]
+) -> Seen:
+    """The tasks of one run."""
+    simulation = Simulation(run, cluster, seed, record_events=True, keep_records=False)
+    rule = make_scheduler(scheduler, seed=seed)
+    if simulation.run_compiled(rule) is None:
+        while (view := simulation.next_event()) is not None:
+            simulation.apply(rule.decide(view))
+    plans = {query.query_id: firsts[query.plan] for query in run.queries}
+    rows = list(_tasks(simulation.events or [], plans, cluster))
+    return Seen(*np.array(rows, np.int64).reshape(-1, 4).T)
+
+
+def _tasks(
+    events: Iterable[Event], firsts: dict[int, int], cluster: Cluster
+) -> Iterator[tuple[int, int, int, int]]:
+    """Elements of ``Seen`` from the log of a run."""
+    of_executor = dict[int, int]()  # the query that it last worked for
+    known = set[tuple[int, int, int]]()  # executors that have worked on an operator
+    held = dict[int, int]()
+    begun = dict[int, tuple[int, int, int, int]]()
+    just_begun = list[Event]()
+    for event in events:
+        if just_begun and (event.kind != "start" or event.time_us > just_begun[0].time_us):
+            for start in just_begun:
+                begun[start.executor] = (*begun[start.executor][:2], held[start.query_id], 0)
+            just_begun.clear()
+        if event.kind == "start":
+            query, executor = event.query_id, event.executor
+            held[query] = held.get(query, 0) + 1
+            work = query, event.operator, executor
+            wave = REST if work in known else FIRST
+            moved_us = 0
+            if of_executor.get(executor) != query:
+                wave, moved_us = FRESH, cluster.move_delay_us
+            known.add(work)
+            of_executor[executor] = query
+            begun[executor] = event.time_us + moved_us, wave, 0, 0
+            just_begun.append(event)
+        elif event.kind in ("finish", "lose"):
+            held[event.query_id] -= 1
+            time_us, wave, num_executors, _ = begun.pop(event.executor)
+            if event.kind == "finish":
+                operator = firsts[event.query_id] + event.operator
+                yield operator, wave, max(num_executors, 1), max(event.time_us - time_us, 1)
+        elif event.kind == "complete":
+            # Nobody is local to it any more, and the next query may have the same number.
+            of_executor = {
+                at: query for at, query in of_executor.items() if query != event.query_id
+            }
+
+
+def _with_times(plan: Plan, first: int, seen: Seen) -> Plan:
+    operators = tuple(
+        _operator(operator, first + at, seen) for at, operator in enumerate(plan.operators)
+    )
+    return msgspec.structs.replace(plan, operators=operators)
+
+
+def _operator(operator: Operator, number: int, seen: Seen) -> Operator:
+    low, high = np.searchsorted(seen.operator, (number, number + 1))
+    estimate = operator.est_work_order_us or max(round(operator.mean_work_order_us), 1)
+    if low == high:
+        return msgspec.structs.replace(operator, work_order_us=(estimate,), waves=())
+    wave, time_us = seen.wave[low:high], seen.time_us[low:high]
+    waves = [
+        Wave(count, *(_quantiles(time_us[there & (wave == each)]) for each in (FRESH, FIRST, REST)))
+        for count, there in _by_count(seen.num_executors[low:high])
+    ]
+    return msgspec.structs.replace(operator, work_order_us=_quantiles(time_us), waves=tuple(waves))
+
+
+def _by_count(num_executors: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Numbers of executors, increasing, and which elements are nearest to each."""
+    groups = int(min(MOST_COUNTS, max(len(num_executors) // LEAST_SEEN, 1)))
+    bounds = np.unique(np.quantile(num_executors, np.arange(1, groups) / groups, method="lower"))
+    group = np.searchsorted(bounds, num_executors)
+    last = 0
+    for each in np.unique(group):
+        there = group == each
+        last = max(round(float(num_executors[there].mean())), last + 1)
+        yield last, there
+
+
+def _quantiles(times_us: np.ndarray) -> tuple[int, ...]:
+    """Sorted, not more than ``MOST_TIMES`` of them."""
+    if len(times_us) <= MOST_TIMES:
+        return tuple(np.sort(times_us).tolist())
+    at = (np.arange(MOST_TIMES) + 0.5) / MOST_TIMES
+    return tuple(np.rint(np.quantile(times_us, at)).astype(np.int64).tolist())
