@@ -10,8 +10,7 @@ import msgspec
 import numpy as np
 
 from lsched.errors import OptionError
-from sim import Cluster, Event, Simulation
-from sim.registry import make_scheduler
+from sim import Cluster, Event, simulate
 from traces import Trace
 from traces.model import Operator, Plan, Wave
 
@@ -64,7 +63,10 @@ def observed(
                 f"plan {plan.name!r} has operators that run in one pipeline, which logs do not "
                 "tell apart: only plans whose edges all break pipelines can be observed"
             )
-    firsts = dict(zip((plan.name for plan in trace.plans), _offsets(trace.plans), strict=True))
+    firsts, count = dict[str, int](), 0
+    for plan in trace.plans:
+        firsts[plan.name] = count
+        count += len(plan.operators)
     parts = [
         _seen(run, cluster, scheduler, seed=seed, firsts=firsts)
         for run, scheduler, seed in zip(runs, itertools.cycle(schedulers), seeds, strict=False)
@@ -76,22 +78,13 @@ def observed(
     return msgspec.structs.replace(trace, plans=plans)
 
 
-def _offsets(plans: Sequence[Plan]) -> list[int]:
-    sizes = [len(plan.operators) for plan in plans]
-    return (np.cumsum(sizes) - sizes).tolist()  # type: ignore[no-any-return]
-
-
 def _seen(
     run: Trace, cluster: Cluster, scheduler: str, *, seed: int, firsts: dict[str, int]
 ) -> Seen:
     """The tasks of one run."""
-    simulation = Simulation(run, cluster, seed, record_events=True, keep_records=False)
-    rule = make_scheduler(scheduler, seed=seed)
-    if simulation.run_compiled(rule) is None:
-        while (view := simulation.next_event()) is not None:
-            simulation.apply(rule.decide(view))
+    result = simulate(run, scheduler, cluster=cluster, seed=seed, record_events=True)
     plans = {query.query_id: firsts[query.plan] for query in run.queries}
-    rows = list(_tasks(simulation.events or [], plans, cluster))
+    rows = list(_tasks(result.events or [], plans, cluster))
     return Seen(*np.array(rows, np.int64).reshape(-1, 4).T)
 
 

@@ -141,3 +141,13 @@ def _check_target(path: Path) -> None:
         raise OSError(code, os.strerror(code), str(parent))
     if not os.access(parent, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(parent))
+
+
+def check_not_read(out: Path, given: Path) -> None:
+    """Check that a file to write is not the trace that is read.
+
+    Raises:
+        OptionError: it is.
+    """
+    if given.is_file() and out.exists() and out.samefile(given):
+        raise OptionError(f"--out {out} is the trace that is read; give another name")

@@ -23,7 +23,7 @@ from lsched.commands.options import (
 )
 from lsched.config_file import config_beside, write_config
 from lsched.errors import OptionError
-from lsched.output import check_output_files
+from lsched.output import check_not_read, check_output_files
 from lsched.specs import check_seeds, parse_cluster
 from sim import Cluster
 from traces import Trace, load, write
@@ -133,7 +133,7 @@ def _generate(options: Options, out: Path) -> None:
         if arrivals.queries is not None:
             raise OptionError("--queries is not for --config, which says how many there are")
         config, source = read_config(options.config), options.config
-        _check_not_read(out, config_path(options.config))
+        check_not_read(out, config_path(options.config))
     changes: dict[str, object] = {"name": options.name or config.name}
     if options.seed is not None:
         (changes["seed"],) = check_seeds([options.seed])
@@ -173,11 +173,6 @@ def _cluster(options: Options) -> Cluster:
     return Cluster(executors_per_node=options.executors)
 
 
-def _check_not_read(out: Path, given: Path) -> None:
-    if given.is_file() and out.exists() and out.samefile(given):
-        raise OptionError(f"--out {out} is the trace that is read; give another name")
-
-
 def _draw_arrivals(options: Options, out: Path) -> None:
     """A trace of arrivals over one trace's plans."""
     if options.trace is None:
@@ -185,7 +180,7 @@ def _draw_arrivals(options: Options, out: Path) -> None:
     arrivals = options.arrivals.arrivals()
     if not arrivals.is_drawn:
         raise OptionError("how queries arrive is not given: --load, --interval or --batch")
-    _check_not_read(out, Path(options.trace))
+    check_not_read(out, Path(options.trace))
     (seed,) = check_seeds([options.seed or 0])
     cluster = _cluster(options)
     drawn = arrivals.of(load(options.trace), cluster, seed)

@@ -18,7 +18,7 @@ from lsched.commands.options import (
 from lsched.config_file import config_beside, write_config
 from lsched.errors import OptionError
 from lsched.observe import observed
-from lsched.output import check_output_files
+from lsched.output import check_not_read, check_output_files
 from lsched.specs import parse_cluster, parse_schedulers, parse_seeds
 from traces import load, write
 
@@ -59,9 +59,7 @@ def run(options: Options) -> None:
         raise OptionError("missing: --out (see lsched observe --help)")
     left = config_beside(options.out)
     check_output_files(options.out, left)
-    given = Path(options.trace)
-    if given.is_file() and options.out.exists() and options.out.samefile(given):
-        raise OptionError(f"--out {options.out} is the trace that is read; give another name")
+    check_not_read(options.out, Path(options.trace))
     trace, cluster = load(options.trace), parse_cluster(options.cluster)
     seeds, arrivals = parse_seeds(options.seeds), options.arrivals.arrivals()
     schedulers = parse_schedulers(options.schedulers)

@@ -22,6 +22,7 @@ class Beliefs:
 
     Args:
         plans: of the trace, in order.
+        plan_operators: their operators, as in ``layout.World``.
         cluster: what they run on.
         seen: plans with the times of work orders that somebody has seen, found by name; of others
             there are only estimates.
@@ -34,7 +35,11 @@ class Beliefs:
     """
 
     def __init__(
-        self, plans: Sequence[CompiledPlan], cluster: Cluster, seen: Trace | None = None
+        self,
+        plans: Sequence[CompiledPlan],
+        plan_operators: np.ndarray,
+        cluster: Cluster,
+        seen: Trace | None = None,
     ) -> None:
         known = {} if seen is None else {plan.name: plan for plan in seen.plans}
         for plan in plans:
@@ -44,14 +49,13 @@ class Beliefs:
                     f"plan {plan.name} has {plan.num_operators} operators, and "
                     f"{len(other.operators)} where its times were seen"
                 )
-        own = plan_tables(plans, cluster)
         believed = plan_tables(
             [CompiledPlan(known.get(plan.name, plan.plan), cluster) for plan in plans], cluster
         )
         is_seen = np.repeat(
             [plan.name in known for plan in plans], [plan.num_operators for plan in plans]
         )
-        self.plan_operators = own.plan_operators
+        self.plan_operators = plan_operators.copy()
         for name in ("has_waves", "has_fresh", "first_wave", "num_waves"):
             self.plan_operators[name] = np.where(is_seen, believed.plan_operators[name], 0)
         self.waves, self.wave_times = believed.waves, believed.wave_times

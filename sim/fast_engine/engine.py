@@ -202,7 +202,7 @@ class FastEngine(Engine):
         """What follows from answers to the scheduling event, as far as anyone can know."""
         if self._beliefs is None or self._beliefs[0] is not seen:
             plans = list(self._prepared.compiled.values())
-            self._beliefs = seen, Beliefs(plans, self.cluster, seen)
+            self._beliefs = seen, Beliefs(plans, self.world.plan_operators, self.cluster, seen)
         record = np.zeros(1, RULE)
         set_rule(record, rule)
         expected_us = np.zeros(len(self.world.operators), np.float64)
