@@ -9,6 +9,7 @@ import numpy as np
 
 import traces
 from sim import Cluster, ClusterView, History, Outcomes, PlanHistory, Schedule, outcomes
+from sim.history import believed
 from sim.schedulers.common import check_number
 from sim.schedulers.priced import BY_RULE, Deviation, Priced
 from sim.view import Size
@@ -16,8 +17,6 @@ from traces import Plan, Trace, TraceStream
 
 DEARER, CHEAPER, GIVEN_AWAY = 2.5, 0.4, 0.1
 """Factors of the price that are tried."""
-NUM_RUNS = 3
-"""So many completed runs the times that were seen count for; real ones are added to them."""
 
 
 class Lookahead:
@@ -111,10 +110,10 @@ class Lookahead:
 
 
 def _history_of(plan: Plan) -> PlanHistory:
-    counts = [NUM_RUNS * operator.num_work_orders for operator in plan.operators]
-    means_us = [operator.mean_work_order_us for operator in plan.operators]
-    busy_us = [mean_us * count for mean_us, count in zip(means_us, counts, strict=True)]
-    return PlanHistory(NUM_RUNS, busy_us, counts)
+    return believed(
+        [operator.mean_work_order_us for operator in plan.operators],
+        [operator.num_work_orders for operator in plan.operators],
+    )
 
 
 def _deviations(view: ClusterView, answer: Schedule) -> Iterator[Deviation]:

@@ -17,11 +17,11 @@ from sim.events import Event
 from sim.history import History
 from sim.names import Indices
 from sim.result import QueryRecord
-from sim.schedule import Entry
+from sim.schedule import Answer, Entry
 from sim.workload import CompiledPlan
 
 if TYPE_CHECKING:
-    from sim.outcomes import Answer, Outcomes
+    from sim.outcomes import Outcomes
     from sim.query_view import QueryView
     from sim.schedulers.compiled_rule import CompiledRule
     from traces import Trace

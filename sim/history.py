@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from sim.sums import ordered_sum
 
+RUNS_BELIEVED = 3
+"""Completed runs that what is known before counts for, see ``believed``."""
+
 
 @dataclass(slots=True)
 class PlanHistory:
@@ -25,6 +28,20 @@ class PlanHistory:
     def mean_recorded_us(self, operator: int) -> float:
         """Mean executor time per recorded work order of an operator, µs."""
         return self.busy_us[operator] / self.num_recorded[operator]
+
+
+def believed(mean_recorded_us: Sequence[float], num_recorded: Sequence[int]) -> PlanHistory:
+    """What somebody knows of a plan before it runs, as completed runs.
+
+    They count for few, so that real ones, which are added to them, soon count for more.
+
+    Args:
+        mean_recorded_us: per operator, executor time per recorded work order, µs.
+        num_recorded: per operator, recorded work orders of one run.
+    """
+    counts = [RUNS_BELIEVED * count for count in num_recorded]
+    busy_us = [mean_us * count for mean_us, count in zip(mean_recorded_us, counts, strict=True)]
+    return PlanHistory(RUNS_BELIEVED, busy_us, counts)
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from sim.errors import InvalidSchedule
-from sim.schedule import Allocation, Entry, Hold, Schedule
+from sim.schedule import Allocation, Answer, Entry, Hold, Schedule
 from sim.view import OperatorView, QueryView
 
 if TYPE_CHECKING:
@@ -17,10 +17,8 @@ MAX_UNTIL_US = 2**62
 MAX_DEGREE = 2**31
 
 
-def checked_entries(
-    schedule: Schedule | Iterable[Allocation], engine: Engine
-) -> tuple[list[Entry], dict[int, int], int | None]:
-    """The schedule as (root slot, query slot, limit, degree) entries, holds by slot, and timer.
+def checked_entries(schedule: Schedule | Iterable[Allocation], engine: Engine) -> Answer:
+    """The schedule in numbers, if it keeps all rules.
 
     Raises:
         InvalidSchedule: naming the rule, what was given and what was allowed.

@@ -9,13 +9,10 @@ import numpy as np
 
 from sim.legality import checked_entries
 from sim.registry import Scheduler
-from sim.schedule import Allocation, Entry, Schedule
+from sim.schedule import Allocation, Schedule
 from sim.schedulers.compiled_rule import compiled_rule_of
 from sim.view import ClusterView
 from traces import Trace
-
-Answer = tuple[Sequence[Entry], dict[int, int], int | None]
-"""A checked schedule: entries, holds by query slot, timer."""
 
 
 class Outcomes(NamedTuple):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Entry = tuple[int, int, int, int]
 """An allocation that was checked: root slot, query slot, limit, pipeline degree."""
+Answer = tuple[list[Entry], dict[int, int], int | None]
+"""A schedule that was checked: entries, holds by query slot, timer."""
 
 
 class Allocation(Struct, frozen=True):

@@ -18,11 +18,12 @@ from builders import op, plan
 import sim
 from lsched.arrivals import Arrivals
 from lsched.learn.costs import fit
-from lsched.learn.costs.experience import NUM_RUNS, Experience
+from lsched.learn.costs.experience import Experience
 from lsched.learn.costs.fit import examples_of, fitted, log_factor, merged, tensors_of
 from lsched.learn.costs.network import cost_shapes, predicted_us
 from lsched.learn.costs.plans import KIND_NAMES, PlanGraph, plan_graph
 from lsched.learn.workload import Case
+from sim.history import RUNS_BELIEVED
 from traces import Plan, load
 
 TPCH = load("tpch")
@@ -181,7 +182,7 @@ def test_runs_begin_with_what_a_scheduler_knows(
     experience, run = Experience(weights), CASE.run_of(9000)
     known = experience(run, SERVER)
     assert set(known.plans) == {each.name for each in run.plans}
-    assert {each.num_completed for each in known.plans.values()} == {NUM_RUNS}
+    assert {each.num_completed for each in known.plans.values()} == {RUNS_BELIEVED}
     assert experience(run, SERVER) is known
     options = {"cluster": SERVER, "seed": 3, "engine": engine}
     brought = sim.simulate(run, Brings(experience), **options)
@@ -193,4 +194,4 @@ def test_runs_begin_with_what_a_scheduler_knows(
     assert (
         hidden.queries == sim.simulate(run, "srpt:size=history", history=False, **options).queries
     )
-    assert {each.num_completed for each in known.plans.values()} == {NUM_RUNS}, "its own copy"
+    assert {each.num_completed for each in known.plans.values()} == {RUNS_BELIEVED}, "its own copy"

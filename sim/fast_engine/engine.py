@@ -28,10 +28,10 @@ from sim.fast_engine.tables import cluster_record
 from sim.fast_engine.what_if import outcomes
 from sim.fast_engine.world import table_of
 from sim.history import History, PlanHistory
-from sim.outcomes import Answer, Outcomes
+from sim.outcomes import Outcomes
 from sim.query_view import QueryView
 from sim.result import QueryRecord
-from sim.schedule import Entry
+from sim.schedule import Answer, Entry
 from sim.schedulers.compiled_rule import CompiledRule
 from sim.stalled import (
     NOBODY_THERE,

@@ -18,7 +18,8 @@ from sim.fast_engine.beliefs import Beliefs
 from sim.fast_engine.entry import run_many
 from sim.fast_engine.layout import ENTRY, NEVER, NONE, World
 from sim.fast_engine.world import table_of
-from sim.outcomes import Answer, Outcomes
+from sim.outcomes import Outcomes
+from sim.schedule import Answer
 
 WRITTEN = (
     *("run", "operators", "operator_nodes", "queries", "is_on", "known", "executors", "nodes"),
@@ -26,6 +27,9 @@ WRITTEN = (
     *("completed", "history", "history_operators", "judged"),
 )
 """Arrays that a run writes; copies share the others."""
+ROWS = {name: row for row, name in enumerate(layout.ARRAYS)}
+ALIGNED = 64
+"""Arrays begin at multiples of so many bytes."""
 LEAST_LEFT = 0.25
 """A work order that runs has at least so much of its time left: nobody knows when it ends."""
 
@@ -56,36 +60,55 @@ def outcomes(
     now_us, num_queries = int(world.run["now_us"][0]), int(world.run["num_active"][0])
     for at in range(runs):
         generator = np.random.default_rng([seed, now_us, at])
-        guess = _guess(world, rule, beliefs, expected_us, generator)
-        copies = [_answered(_copied(guess), answer) for answer in answers]
-        tables = [table_of(copy) for copy in copies]
-        addresses = np.array([table.ctypes.data for table in tables], np.int64)
-        statuses = np.full(len(copies), GO_ON, np.int64)
-        run_many(addresses, statuses)
-        for place, copy in enumerate(copies):
-            completed = copy.completed[:num_queries]
-            left_us[at, place] = completed["completion_us"].sum() - num_queries * now_us
-            executor_us[at, place] = completed["busy_us"].sum() + completed["delay_us"].sum()
+        copies = _Copies(_guess(world, rule, beliefs, expected_us, generator), len(answers))
+        for place, answer in enumerate(answers):
+            copies.give(place, answer)
+        statuses = np.full(len(answers), GO_ON, np.int64)
+        run_many(copies.addresses, statuses)
+        completed = copies.of("completed")[:, :num_queries]
+        left_us[at] = completed["completion_us"].sum(axis=1) - num_queries * now_us
+        executor_us[at] = (completed["busy_us"] + completed["delay_us"]).sum(axis=1)
         left_us[at, statuses != loop.DONE] = np.inf
     return Outcomes(left_us, executor_us)
 
 
-def _copied(world: World) -> World:
-    return world._replace(**{name: getattr(world, name).copy() for name in WRITTEN})
+class _Copies:
+    """Copies of a world: what a run writes in one piece of memory, the rest shared.
 
+    Attributes:
+        addresses: of their tables.
+    """
 
-def _answered(world: World, answer: Answer) -> World:
-    """The world with the scheduling event answered."""
-    entries, holds, until_us = answer
-    rows = world.entries.view(np.int64).reshape(-1, len(ENTRY.names or ()))
-    if entries:
-        rows[: len(entries), :4] = entries
-    for slot, num_executors in holds.items():
-        world.queries["hold"][slot] = num_executors
-    run = world.run
-    run["num_entries"], run["has_holds"] = len(entries), bool(holds)
-    run["timer_us"] = NEVER if until_us is None else until_us
-    return world
+    def __init__(self, world: World, count: int) -> None:
+        self._world = world
+        written = [getattr(world, name) for name in WRITTEN]
+        ends = np.cumsum([-(-array.nbytes // ALIGNED) * ALIGNED for array in written]).tolist()
+        starts = [0, *ends[:-1]]
+        self._starts = dict(zip(WRITTEN, starts, strict=True))
+        self._memory = np.empty((count, ends[-1]), np.uint8)
+        self._tables = np.tile(table_of(world), (count, 1, 1))
+        for name, array, start in zip(WRITTEN, written, starts, strict=True):
+            self._memory[:, start : start + array.nbytes] = array.reshape(-1).view(np.uint8)
+            first = self._memory.ctypes.data + start
+            self._tables[:, ROWS[name], 0] = first + ends[-1] * np.arange(count)
+        self.addresses = self._tables.ctypes.data + self._tables[0].nbytes * np.arange(count)
+
+    def of(self, name: str) -> np.ndarray:
+        """One of the arrays that are written, of all copies: (copies, its elements)."""
+        array, start = getattr(self._world, name), self._starts[name]
+        return self._memory[:, start : start + array.nbytes].view(array.dtype)
+
+    def give(self, place: int, answer: Answer) -> None:
+        """Answer the scheduling event in one copy."""
+        entries, holds, until_us = answer
+        rows = self.of("entries")[place].view(np.int64).reshape(-1, len(ENTRY.names or ()))
+        if entries:
+            rows[: len(entries), :4] = entries
+        for slot, num_executors in holds.items():
+            self.of("queries")["hold"][place, slot] = num_executors
+        run = self.of("run")
+        run["num_entries"][place], run["has_holds"][place] = len(entries), bool(holds)
+        run["timer_us"][place] = NEVER if until_us is None else until_us
 
 
 def _guess(
@@ -97,7 +120,8 @@ def _guess(
 ) -> World:
     """A copy of the world in which what nobody knows is guessed."""
     num_queries, num_executors = int(world.run["num_active"][0]), len(world.executors)
-    guess = _copied(world)._replace(
+    copied = world._replace(**{name: getattr(world, name).copy() for name in WRITTEN})
+    guess = copied._replace(
         rule=rule.copy(),
         cluster=world.cluster.copy(),
         plan_operators=beliefs.plan_operators,

@@ -8,11 +8,9 @@ import numpy as np
 
 from lsched.learn.costs.network import Weights, predicted_us
 from lsched.learn.costs.plans import plan_graph
-from sim import Cluster, History, PlanHistory
+from sim import Cluster, History
+from sim.history import believed
 from traces import Plan, Trace, TraceStream
-
-NUM_RUNS = 3
-"""So many completed runs a prediction counts for; real ones are added to them."""
 
 
 class Experience:
@@ -33,14 +31,13 @@ class Experience:
 
     def _history_of(self, plans: Sequence[Plan], cluster: Cluster) -> History:
         graph = plan_graph(plans, cluster)
-        counts = NUM_RUNS * graph.num_work_orders
-        busy_us = predicted_us(self._weights, graph) * counts
+        means_us, counts = predicted_us(self._weights, graph), graph.num_work_orders
         firsts = np.cumsum([len(plan.operators) for plan in plans])[:-1]
         return History(
             {
-                plan.name: PlanHistory(NUM_RUNS, busy.tolist(), count.tolist())
-                for plan, busy, count in zip(
-                    plans, np.split(busy_us, firsts), np.split(counts, firsts), strict=True
+                plan.name: believed(mean_us.tolist(), count.tolist())
+                for plan, mean_us, count in zip(
+                    plans, np.split(means_us, firsts), np.split(counts, firsts), strict=True
                 )
             }
         )
