@@ -40,9 +40,9 @@ class Lookahead:
         times: a trace with the times of work orders that were seen, as `lsched observe` writes it;
             without one, times are guessed by what the rule expects.
         runs: copies for each answer.
-        caution: see above.
-        future: see above.
-        weight, offset, slowdown, hold_moves, size: of ``priced``.
+        caution: standard errors that another answer must be better by.
+        future: factor of the price of executor time.
+        weight, offset, slowdown, hold_moves, size: see ``Priced``.
         seed: of the guesses.
 
     Raises:

@@ -9,7 +9,7 @@ WORDS: dict[object, str] = {
     bool: "true or false",
     int: "a whole number",
     float: "a number",
-    str: "a word",
+    str: "text",
     type(None): "none",
 }
 

@@ -16,6 +16,7 @@ from lsched.tables import CLAIRVOYANT_MARK, CLAIRVOYANT_NOTE, plain_table
 from sim import Scheduler, scheduler_names
 from sim.registry import scheduler_class
 from sim.schedulers.common import Listing
+from sim.schedulers.priced import Priced
 from sim.schedulers.srpt import QueryLimit
 from sim.signatures import parameters_of, texts_of
 from sim.values import expected
@@ -43,7 +44,7 @@ def run(options: Options) -> None:
 
 def _describe(names: tuple[str, ...], console: Console) -> None:
     # The docstrings of rules refer to these classes for the parameters that many have.
-    common = texts_of(QueryLimit) | texts_of(Listing)
+    common = texts_of(Priced) | texts_of(QueryLimit) | texts_of(Listing)
     for name, factory in [(name, scheduler_class(name)) for name in names]:
         description, _, _ = (inspect.getdoc(factory) or "").partition("\n\nArgs:")
         types, texts = parameters_of(factory), common | texts_of(factory)
@@ -70,7 +71,7 @@ def _list(console: Console) -> None:
             continue
         is_clairvoyant = bool(getattr(factory, "is_clairvoyant", False))
         has_clairvoyant |= is_clairvoyant
-        summary = (inspect.getdoc(factory) or "").partition("\n")[0]
+        summary = (inspect.getdoc(factory) or "").partition("\n")[0].replace("``", "")
         mark = f" {CLAIRVOYANT_MARK}" if is_clairvoyant else ""
         table.add_row(name + mark, summary, "\n".join(_parameters(factory).values()))
     console.print(table)
@@ -92,4 +93,6 @@ def _parameters(factory: Callable[..., Scheduler]) -> dict[str, str]:
 
 
 def _shown(value: object) -> str:
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return str(value) or "''"
