@@ -59,7 +59,7 @@ def captured(folder: Path) -> Trace:
     out = folder / "o ut.jsonl"
     arguments = ["--queries", str(folder / "sql"), "--tables", str(folder / "tables")]
     arguments += ["--out", str(out), "--repetitions", "2", "--cores", "2", "--memory-gb", "1"]
-    command = [sys.executable, "-m", "lsched.cli", "capture", "spark", *arguments]
+    command = [sys.executable, "-m", "lsched", "capture", "spark", *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert " ".join(done.stdout.split()) == f"{out}: 2 plans, 100 queries"

@@ -20,7 +20,7 @@ from lsched.cli import COMMANDS, main
 from lsched.output import CONFIG_FILE, OWN_FILE
 
 CLUSTER = "inmemory-32:executors_per_node=2"
-LSCHED = [sys.executable, "-m", "lsched.cli"]
+LSCHED = [sys.executable, "-m", "lsched"]
 
 
 @pytest.fixture(scope="module")
@@ -290,7 +290,7 @@ def test_a_reader_that_has_gone_is_not_a_traceback(words: list[str]) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="a shell")
 @pytest.mark.parametrize(("line", "code"), [("schedulers >&-", 0), ("describe nope >&- 2>&-", 2)])
 def test_output_that_is_closed(line: str, code: int) -> None:
-    command = f"{sys.executable} -m lsched.cli {line}"
+    command = f"{sys.executable} -m lsched {line}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (code, b"")
 

@@ -109,7 +109,7 @@ def trace_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def comparison(trace_file: Path, out: Path, hash_seed: str, workers: int) -> tuple[Any, bytes]:
     """``results.json`` without wall-clock figures and options, and ``queries.csv``."""
-    words = ["-m", "lsched.cli", "compare", trace_file.name, "--schedulers", "fair,stride,random"]
+    words = ["-m", "lsched", "compare", trace_file.name, "--schedulers", "fair,stride,random"]
     words += ["--cluster", "spark-50", "--load", "0.6", "--queries", "8", "--seeds", "3"]
     words += ["--workers", str(workers), "--no-plots", "--out", str(out)]
     in_process(hash_seed, *words, cwd=trace_file.parent)

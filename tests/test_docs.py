@@ -88,7 +88,7 @@ def test_commands_name_things_that_exist(line: str) -> None:
         [
             sys.executable,
             "-m",
-            "lsched.cli",
+            "lsched",
             *words[1 : 3 if words[1] in GROUPS else 2],
             "--help",
         ],
@@ -141,7 +141,7 @@ def test_the_first_table_of_the_quick_start_is_that_of_its_command(tmp_path: Pat
     page = ROOT / "docs" / "quickstart.md"
     (command,) = [line for line in SHELL if line.endswith("--out out/first")]
     done = subprocess.run(
-        [sys.executable, "-m", "lsched.cli", *command.split()[1:], "--no-plots"],
+        [sys.executable, "-m", "lsched", *command.split()[1:], "--no-plots"],
         capture_output=True,
         text=True,
         cwd=tmp_path,

@@ -95,14 +95,14 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_it_is_compared_like_others(path: str) -> None:
-    words = ["-m", "lsched.cli", "compare", "tpch", "--schedulers", "fair,ageing,ageing:weight=1"]
+    words = ["-m", "lsched", "compare", "tpch", "--schedulers", "fair,ageing,ageing:weight=1"]
     words += ["--load", "0.5", "--queries", "5", "--seeds", "2", "--no-plots", "--workers", "2"]
     assert "ageing:weight=1" in run(*words, path=path)
-    assert "weight = 0.2" in run("-m", "lsched.cli", "schedulers", path=path)
+    assert "weight = 0.2" in run("-m", "lsched", "schedulers", path=path)
 
 
 def test_it_passes_the_checks(path: str) -> None:
-    assert "failed" not in run("-m", "lsched.cli", "check", "ageing:weight=0.5", path=path)
+    assert "failed" not in run("-m", "lsched", "check", "ageing:weight=0.5", path=path)
 
 
 def test_its_own_tests_pass(path: str) -> None:

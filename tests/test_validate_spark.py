@@ -249,7 +249,7 @@ SMALL += ["--warm-ups", "1", "--interval", "0.1", "--memory-gb", "1"]
 def test_spark_is_measured_and_predicted(tmp_path: Path) -> None:
     pytest.importorskip("duckdb_extension_tpch", reason="DuckDB is not installed (extra 'capture')")
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "lsched.cli", "validate", "spark", *SMALL, "--out", str(out)]
+    command = [sys.executable, "-m", "lsched", "validate", "spark", *SMALL, "--out", str(out)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "errors" in done.stdout
@@ -283,7 +283,7 @@ def test_spark_is_measured_and_predicted(tmp_path: Path) -> None:
 def test_a_signal_ends_spark_and_leaves_nothing(tmp_path: Path) -> None:
     scratch, out = tmp_path / "tmp", tmp_path / "out"
     scratch.mkdir()
-    command = [sys.executable, "-m", "lsched.cli", "validate", "spark", *SMALL, "--out", str(out)]
+    command = [sys.executable, "-m", "lsched", "validate", "spark", *SMALL, "--out", str(out)]
     process = subprocess.Popen(
         command,
         env={**os.environ, "TMPDIR": str(scratch)},
