@@ -10,13 +10,16 @@ import numpy as np
 import traces
 from sim import Cluster, ClusterView, History, Outcomes, PlanHistory, Schedule, outcomes
 from sim.history import believed
-from sim.schedulers.common import check_number
+from sim.outcomes import MAX_RUNS
+from sim.schedulers.common import check_number, check_whole
 from sim.schedulers.priced import BY_RULE, Deviation, Priced
 from sim.view import Size
-from traces import Plan, Trace, TraceStream
+from traces import Plan, Trace, TraceError, TraceStream
 
 DEARER, CHEAPER, GIVEN_AWAY = 2.5, 0.4, 0.1
 """Factors of the price that are tried."""
+MOST_QUERIES = 50
+"""What could be done otherwise is tried for so many queries at most."""
 
 
 class Lookahead:
@@ -63,21 +66,37 @@ class Lookahead:
         size: Size = "history",
         seed: int = 0,
     ) -> None:
-        check_number("runs", runs, 2, 10_000)
+        check_whole("runs", runs, 2, MAX_RUNS)
+        check_whole("seed", seed, 0, 2**63 - 1)
         check_number("caution", caution, 0.0, 1e6)
         check_number("future", future, 0.0, 1e6)
         self._rule = Priced(
             weight=weight, offset=offset, slowdown=slowdown, hold_moves=hold_moves, size=size
         )
         self._runs, self._caution, self._future, self._seed = runs, caution, future, seed
-        self._seen = traces.load(times) if times else None
+        self._size = size
+        self._times, self._seen = times, traces.load(times) if times else None
         self.files = (Path(times),) if times else ()
 
     def experience(self, trace: Trace | TraceStream, cluster: Cluster) -> History:
-        """The plans whose times were seen, as if they had completed a few times."""
-        names = {plan.name for plan in trace.plans}
-        seen = () if self._seen is None else self._seen.plans
-        return History({plan.name: _history_of(plan) for plan in seen if plan.name in names})
+        """The plans whose times were seen, as if they had completed a few times.
+
+        Raises:
+            TraceError: times are given, but of no plan of the trace, or of one like it.
+        """
+        if self._seen is None:
+            return History()
+        plans = {plan.name: plan for plan in trace.plans}
+        known = [plan for plan in self._seen.plans if plan.name in plans]
+        if not known:
+            raise TraceError(f"{self._times}: no plan of the trace was seen, is it another's?")
+        for plan in known:
+            if _outline(plan) != _outline(plans[plan.name]):
+                raise TraceError(
+                    f"{self._times}: plan {plan.name!r} has other operators than the trace's; "
+                    "lsched observe sees them anew"
+                )
+        return History({plan.name: _history_of(plan) for plan in known})
 
     def decide(self, view: ClusterView) -> Schedule:
         """Answer a scheduling event."""
@@ -105,8 +124,13 @@ class Lookahead:
 
     def _answers(self, view: ClusterView, answer: Schedule) -> Iterator[Schedule]:
         yield answer
-        for by in _deviations(view, answer):
+        for by in _deviations(view, answer, self._size):
             yield self._rule.deviating(view, by)
+
+
+def _outline(plan: Plan) -> object:
+    """What a plan and the same plan with other times have in common."""
+    return plan.edges, [(operator.kind, operator.num_work_orders) for operator in plan.operators]
 
 
 def _history_of(plan: Plan) -> PlanHistory:
@@ -116,10 +140,13 @@ def _history_of(plan: Plan) -> PlanHistory:
     )
 
 
-def _deviations(view: ClusterView, answer: Schedule) -> Iterator[Deviation]:
-    """What could be decided otherwise, one thing at a time."""
+def _deviations(view: ClusterView, answer: Schedule, size: Size) -> Iterator[Deviation]:
+    """What could be decided otherwise, one thing at a time, for the queries with least work."""
     given = {id(allocation.operator) for allocation in answer.allocations}
-    for query in view.queries:
+    queries = view.queries
+    if len(queries) > MOST_QUERIES:
+        queries = sorted(queries, key=lambda query: query.remaining_us(size))[:MOST_QUERIES]
+    for query in queries:
         ready = query.schedulable
         for operator in ready:
             if id(operator) in given:

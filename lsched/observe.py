@@ -55,8 +55,16 @@ def observed(
         seeds: of the runs.
 
     Raises:
-        OptionError: operators run in pipelines, in whose log single ones are not told apart.
+        OptionError: operators run in pipelines, or work orders in batches, in whose log single ones
+            are not told apart; or there are more schedulers than seeds.
     """
+    if cluster.work_orders_per_batch > 1:
+        raise OptionError(
+            f"work_orders_per_batch is {cluster.work_orders_per_batch}: logs do not tell the work "
+            "orders of a batch apart; add work_orders_per_batch=1 to the cluster"
+        )
+    if len(schedulers) > len(seeds):
+        raise OptionError(f"{len(schedulers)} schedulers need as many seeds, got {len(seeds)}")
     for plan in trace.plans:
         if not all(edge.is_pipeline_breaker for edge in plan.edges):
             raise OptionError(
@@ -92,39 +100,71 @@ def _tasks(
     events: Iterable[Event], firsts: dict[int, int], cluster: Cluster
 ) -> Iterator[tuple[int, int, int, int]]:
     """Elements of ``Seen`` from the log of a run."""
-    of_executor = dict[int, int]()  # the query that it last worked for
-    known = set[tuple[int, int, int]]()  # executors that have worked on an operator
+    places = _Places(cluster)
     held = dict[int, int]()
-    begun = dict[int, tuple[int, int, int, int]]()
+    begun = dict[int, tuple[int, int, int]]()
     just_begun = list[Event]()
     for event in events:
         if just_begun and (event.kind != "start" or event.time_us > just_begun[0].time_us):
             for start in just_begun:
-                begun[start.executor] = (*begun[start.executor][:2], held[start.query_id], 0)
+                begun[start.executor] = (*begun[start.executor][:2], held[start.query_id])
             just_begun.clear()
         if event.kind == "start":
-            query, executor = event.query_id, event.executor
-            held[query] = held.get(query, 0) + 1
-            work = query, event.operator, executor
-            wave = REST if work in known else FIRST
-            moved_us = 0
-            if of_executor.get(executor) != query:
-                wave, moved_us = FRESH, cluster.move_delay_us
-            known.add(work)
-            of_executor[executor] = query
-            begun[executor] = event.time_us + moved_us, wave, 0, 0
+            held[event.query_id] = held.get(event.query_id, 0) + 1
+            wave, moved_us = places.begin(event)
+            begun[event.executor] = event.time_us + moved_us, wave, 0
             just_begun.append(event)
         elif event.kind in ("finish", "lose"):
             held[event.query_id] -= 1
-            time_us, wave, num_executors, _ = begun.pop(event.executor)
+            time_us, wave, num_executors = begun.pop(event.executor)
             if event.kind == "finish":
                 operator = firsts[event.query_id] + event.operator
                 yield operator, wave, max(num_executors, 1), max(event.time_us - time_us, 1)
         elif event.kind == "complete":
-            # Nobody is local to it any more, and the next query may have the same number.
-            of_executor = {
-                at: query for at, query in of_executor.items() if query != event.query_id
-            }
+            places.complete(event.query_id)
+        elif event.kind == "leave":
+            places.leave(event.executor)
+
+
+class _Places:
+    """Where executors have worked, which says what wave a task is of and whether there is a move.
+
+    Args:
+        cluster: theirs.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._executors_per_node = cluster.executors_per_node
+        self._move_us, across_us = cluster.move_delay_us, cluster.move_across_delay_us
+        self._across_us = self._move_us if across_us is None else across_us
+        self._query_of = dict[int, int]()  # by executor, the query that it is local to
+        self._known = dict[int, set[tuple[int, int]]]()  # by executor, queries and operators
+        self._nodes_of = dict[int, set[int]]()  # by query, where it has run
+
+    def begin(self, event: Event) -> tuple[int, int]:
+        """A task begins: its wave, and the time of the move before it, µs."""
+        executor, query = event.executor, event.query_id
+        operators = self._known.setdefault(executor, set())
+        nodes = self._nodes_of.setdefault(query, set())
+        wave = REST if (query, event.operator) in operators else FIRST
+        operators.add((query, event.operator))
+        if self._query_of.get(executor) == query:
+            return wave, 0
+        self._query_of[executor] = query
+        node = executor // self._executors_per_node
+        is_new = bool(nodes) and node not in nodes
+        nodes.add(node)
+        return FRESH, self._across_us if is_new else self._move_us
+
+    def complete(self, query: int) -> None:
+        """Nobody is local to a query any more, and the next one may have the same number."""
+        self._query_of = {at: each for at, each in self._query_of.items() if each != query}
+        self._nodes_of.pop(query, None)
+
+    def leave(self, executor: int) -> None:
+        """An executor leaves; when it joins again, it knows nothing."""
+        self._query_of.pop(executor, None)
+        self._known.pop(executor, None)
 
 
 def _with_times(plan: Plan, first: int, seen: Seen) -> Plan:

@@ -144,10 +144,10 @@ def _check_target(path: Path) -> None:
 
 
 def check_not_read(out: Path, given: Path) -> None:
-    """Check that a file to write is not the trace that is read.
+    """Check that a file to write is not one that is read.
 
     Raises:
         OptionError: it is.
     """
     if given.is_file() and out.exists() and out.samefile(given):
-        raise OptionError(f"--out {out} is the trace that is read; give another name")
+        raise OptionError(f"--out {out} is read too; give another name")

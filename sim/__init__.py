@@ -6,7 +6,14 @@ from sim.batch_schedule import BatchSchedule
 from sim.batch_view import BatchView
 from sim.bounds import LowerBounds, lower_bounds
 from sim.cluster import PRESETS, Cluster, preset
-from sim.errors import ClusterError, InvalidSchedule, SchedulerError, Stalled, UnknownScheduler
+from sim.errors import (
+    ClusterError,
+    InvalidSchedule,
+    OnlyFast,
+    SchedulerError,
+    Stalled,
+    UnknownScheduler,
+)
 from sim.events import Event, digest
 from sim.fast_engine.layout import NEVER
 from sim.history import History, PlanHistory
@@ -41,6 +48,7 @@ __all__ = [
     "Hold",
     "InvalidSchedule",
     "LowerBounds",
+    "OnlyFast",
     "OperatorView",
     "Outage",
     "Outcomes",

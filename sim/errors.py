@@ -9,6 +9,10 @@ class InvalidSchedule(ValueError):
     """A scheduler's answer breaks a rule; names the rule, what was given and what was allowed."""
 
 
+class OnlyFast(ValueError):
+    """What was asked only the engine ``fast`` can say."""
+
+
 class Stalled(RuntimeError):
     """Queries are left, but nothing runs, nothing will arrive, and nothing was scheduled."""
 

@@ -7,12 +7,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sim.errors import OnlyFast
 from sim.legality import checked_entries
 from sim.registry import Scheduler
 from sim.schedule import Allocation, Schedule
+from sim.schedulers.common import check_whole
 from sim.schedulers.compiled_rule import compiled_rule_of
 from sim.view import ClusterView
 from traces import Trace
+
+MAX_RUNS = 10_000
 
 
 class Outcomes(NamedTuple):
@@ -58,15 +62,20 @@ def outcomes(
         seed: of the guesses; others at another instant.
 
     Raises:
-        ValueError: the rule is not compiled, a plan that was seen has other operators, or the
-            simulation's engine is not ``fast``.
+        OnlyFast: the simulation's engine is not ``fast``.
+        ValueError: the rule is not compiled, a plan that was seen has other operators, there is no
+            schedule or no query, or a number makes no sense.
         InvalidSchedule: a schedule breaks a rule.
     """
     engine, compiled = view._engine, compiled_rule_of(rule)
     if compiled is None or compiled.kind == "oracle-srpt":
         raise ValueError(f"{rule!r} is not a rule that the compiled engine can follow")
+    check_whole("runs", runs, 1, MAX_RUNS)
+    check_whole("seed", seed, 0, 2**63 - 1)
+    if not schedules or not view.queries:
+        raise ValueError("expected one schedule or more, and a query in the system")
     answers = [checked_entries(schedule, engine) for schedule in schedules]
     result = engine.outcomes(answers, compiled, seen, runs, seed)
     if result is None:
-        raise ValueError("what would follow from a schedule only the engine 'fast' can say")
+        raise OnlyFast("what would follow from a schedule only the engine 'fast' can say")
     return result

@@ -239,7 +239,7 @@ COMPARE = "compare ok.jsonl --out out --seeds 2 --workers 1 --schedulers"
         ("compare ok.jsonl --schedulers fifo --out full", "full/results.json: Is a directory"),
         ("simulate ok.jsonl --json x --csv ./x", "given for two outputs"),
         ("simulate ok.jsonl --json full", "full: a directory, expected the name of a file"),
-        ("generate ok.jsonl --out ./ok.jsonl --batch", "is the trace that is read"),
+        ("generate ok.jsonl --out ./ok.jsonl --batch", "is read too"),
         (
             "generate ok.jsonl --out x --load 1 --executors 2 --cluster spark-50",
             "both --executors and --cluster",

@@ -299,7 +299,7 @@ def test_a_fleet(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("--config fleet-small --seed -1 --out x.jsonl", "seed is -1"),
         (
             "--config mine.toml --out mine.toml",
-            "is the trace that is read",
+            "is read too",
         ),
         ("--fleet 0 --out x.jsonl", "tenants is 0"),
         ("--fleet 9 --hours 0 --out x.jsonl", "would be 0 hours long"),

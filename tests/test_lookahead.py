@@ -11,11 +11,14 @@ import pytest
 
 import sim
 import traces
+from lsched.check import dependence
+from lsched.check.situations import situation
+from lsched.check.subject import Subject
 from lsched.cli import main
 from lsched.errors import OptionError
 from lsched.lookahead import Lookahead
 from lsched.observe import observed
-from sim import Cluster, Schedule, Simulation
+from sim import Cluster, Schedule, Scheduler, Simulation
 from sim.fast_engine.engine import FastEngine
 from sim.schedulers.priced import Priced
 from tests.builders import op, plan, trace
@@ -57,13 +60,15 @@ def workload(num_queries: int = 12, seed: int = 0, state_bytes: int = 0) -> Trac
     return arriving(trace(wide, long), 8_000, num_queries, seed)
 
 
-def at_event(run: Trace, cluster: Cluster, number: int, seed: int = 0) -> Simulation:
-    """A simulation under ``priced`` at its so many-th scheduling event."""
+def at_event(
+    run: Trace, cluster: Cluster, number: int, seed: int = 0, rule: Scheduler | None = None
+) -> Simulation:
+    """A simulation under ``priced`` or another rule at its so many-th scheduling event."""
     simulation = Simulation(run, cluster, seed, record_events=True, engine="fast")
     for _ in range(number):
         view = simulation.next_event()
         assert view is not None
-        simulation.apply(Priced().decide(view))
+        simulation.apply((rule or Priced()).decide(view))
     assert simulation.next_event() is not None
     return simulation
 
@@ -128,6 +133,59 @@ def test_what_nobody_knows_does_not_matter(cluster: Cluster, number: int, seen: 
     assert np.array_equal(before.executor_us, after.executor_us)
 
 
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"intermediate_bytes_per_s": 10**6},
+        {"memory_bytes": 1_000},
+        {"cache_bytes": 1_000, "interference": 0.5},
+    ],
+)
+def test_bytes_of_what_has_begun_do_not_matter(limits: dict[str, object]) -> None:
+    """Costs of a pipeline are worked out from its true sizes when it starts; nobody knows them."""
+    cluster = Cluster(executors_per_node=4, **limits)  # type: ignore[arg-type]
+    rule, found = Priced(pipeline="never"), []
+    for true_bytes in (400, 90_000):
+        size = {"state_bytes": true_bytes, "output_bytes": true_bytes}
+        known = {"est_state_bytes": 500, "est_output_bytes": 500}
+        fused = plan(
+            op(50_000, count=2, **size, **known), op(4_000, count=6, **size, **known), edges="0-1"
+        )
+        simulation = at_event(trace(*((fused, 100 * at) for at in range(4))), cluster, 2, 0, rule)
+        assert simulation.view.num_free < 4
+        answers = [rule.decide(simulation.view)]
+        found.append(sim.outcomes(simulation.view, answers, rule, runs=3))
+    assert np.array_equal(found[0].left_us, found[1].left_us)
+    assert np.array_equal(found[0].executor_us, found[1].executor_us)
+
+
+def test_after_losses_too_schedules_come_to_an_end() -> None:
+    cluster = Cluster(num_nodes=2, executors_per_node=8, node_mtbf_us=30_000, mean_repair_us=5_000)
+    simulation = Simulation(workload(30), cluster, 1, record_events=True, engine="fast")
+    num_after = 0
+    while (view := simulation.next_event()) is not None:
+        answer = Priced().decide(view)
+        lost = [event for event in simulation.events or [] if event.kind == "lose"]
+        if lost and lost[-1].time_us == view.now_us:
+            found = sim.outcomes(view, [answer], Priced(), runs=2)
+            assert np.isfinite(found.left_us).all()
+            num_after += 1
+        simulation.apply(answer)
+    assert num_after
+
+
+def test_many_schedules_are_tried_in_portions() -> None:
+    simulation = at_event(workload(), STICKY, 5)
+    answer = Priced().decide(simulation.view)
+    found = sim.outcomes(simulation.view, [answer, Schedule(())] * 70, Priced(), runs=2)
+    assert found.left_us.shape == (2, 140)
+    assert np.array_equal(found.left_us, np.tile(found.left_us[:, :2], 70))
+    assert np.array_equal(found.executor_us[:, ::2], np.tile(found.executor_us[:, :1], 70))
+    (operator, *_) = simulation.view.queries[0].schedulable
+    long = [sim.Allocation(operator, 1)] * 2_000
+    assert np.isfinite(sim.outcomes(simulation.view, [long], Priced(), runs=1).left_us).all()
+
+
 def test_guesses_are_the_same_for_all_schedules_and_differ_between_runs() -> None:
     simulation = at_event(workload(), STICKY, 5)
     answer = Priced().decide(simulation.view)
@@ -159,11 +217,17 @@ def test_errors_say_what_is_wrong() -> None:
     slow = Simulation(run, STICKY, engine="simpy")
     view = slow.next_event()
     assert view is not None
-    with pytest.raises(ValueError, match="only the engine 'fast' can say"):
+    with pytest.raises(sim.OnlyFast, match="only the engine 'fast' can say"):
         sim.outcomes(view, [Priced().decide(view)], Priced())
     blocked = simulation.view.queries[0].operators[-1]
     with pytest.raises(sim.InvalidSchedule):
         sim.outcomes(simulation.view, [[sim.Allocation(blocked, 1)]], Priced())
+    with pytest.raises(ValueError, match="expected one schedule or more"):
+        sim.outcomes(simulation.view, [], Priced())
+    with pytest.raises(ValueError, match="runs is 0, expected a whole number"):
+        sim.outcomes(simulation.view, [answer], Priced(), runs=0)
+    with pytest.raises(ValueError, match=r"runs is 2\.5, expected a whole number"):
+        Lookahead(runs=2.5)  # type: ignore[arg-type]
 
 
 def mean_latency_s(run: Trace, scheduler: object, cluster: Cluster, seed: int) -> float:
@@ -245,10 +309,36 @@ def test_runs_show_how_times_depend_on_executors() -> None:
         assert np.mean(wave.rest) == pytest.approx(1_000 * wave.num_executors, rel=0.35)
 
 
-def test_pipelines_cannot_be_observed() -> None:
+MOVES = {"move_delay_us": 2_000, "move_across_delay_us": 700, "release": "pipeline"}
+
+
+@pytest.mark.parametrize(
+    "cluster",
+    [
+        Cluster(num_nodes=4, executors_per_node=2, **MOVES),  # type: ignore[arg-type]
+        Cluster(executors_per_node=4, node_mtbf_us=90_000, mean_repair_us=9_000, **MOVES),  # type: ignore[arg-type]
+    ],
+)
+def test_moves_are_no_part_of_times(cluster: Cluster) -> None:
+    """To a node that is new to the query a move takes another time; who was away has forgotten."""
+    run = profiled(60)
+    seen = observed(run, [run], cluster, ["priced"], [3])
+    for operator in seen.plans[0].operators:
+        for wave in operator.waves:
+            assert set(wave.fresh) <= {9_000}
+            assert set(wave.first) <= {5_000}
+            assert set(wave.rest) <= {3_000}
+
+
+def test_what_logs_do_not_tell_apart_cannot_be_observed() -> None:
     fused = trace(plan(op(1), op(1), edges="0-1"))
     with pytest.raises(OptionError, match="run in one pipeline"):
         observed(fused, [fused], STICKY, ["fair"], [0])
+    run = profiled()
+    with pytest.raises(OptionError, match="add work_orders_per_batch=1 to the cluster"):
+        observed(run, [run], Cluster(work_orders_per_batch=8), ["fair"], [0])
+    with pytest.raises(OptionError, match="2 schedulers need as many seeds, got 1"):
+        observed(run, [run], STICKY, ["fair", "fifo"], [0])
 
 
 def test_a_scheduler_brings_what_it_has_seen(tmp_path: Path) -> None:
@@ -261,6 +351,27 @@ def test_a_scheduler_brings_what_it_has_seen(tmp_path: Path) -> None:
     assert all(3_000 < mean_us < 9_000 for mean_us in means_us)
     assert scheduler.files == (file,)
     assert Lookahead().experience(run, STICKY).plans == {}
+
+
+def test_times_of_other_plans_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "seen.jsonl"
+    traces.write(profiled(), file)
+    with pytest.raises(traces.TraceError, match="no plan of the trace was seen"):
+        Lookahead(str(file)).experience(workload(), STICKY)
+    other = trace(plan(op(3_000, count=9), op(3_000, count=5), edges="0>1", name="stages"))
+    with pytest.raises(traces.TraceError, match="plan 'stages' has other operators"):
+        Lookahead(str(file)).experience(other, STICKY)
+
+
+def test_it_can_be_checked() -> None:
+    """The engine that does not know what follows is not asked."""
+    subject = Subject("lookahead:runs=2", None)
+    runs = {name: subject.run(situation(name)) for name in ["sticky executors"]}
+    assert all(run.problem is None for run in runs.values())
+    assert dependence.on_hidden_state(subject, runs)[0] == "ok"
+    status, text = dependence.on_engine(subject, runs)
+    assert status == "not checked"
+    assert "only the engine 'fast' can say" in text
 
 
 def test_the_command_writes_times_that_a_comparison_reads(tmp_path: Path) -> None:
@@ -278,12 +389,16 @@ def test_the_command_writes_times_that_a_comparison_reads(tmp_path: Path) -> Non
     assert list(results["schedulers"]) == schedulers.split(",")
 
 
-def test_the_command_does_not_write_over_its_trace(
+def test_the_command_does_not_write_over_what_it_reads(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = tmp_path / "given.jsonl"
-    traces.write(profiled(), given)
-    before = given.read_bytes()
-    assert main(["observe", str(given), "--out", str(given)]) != 0
-    assert "the trace that is read" in capsys.readouterr().err
-    assert given.read_bytes() == before
+    given, times, cluster = (tmp_path / name for name in ("given.jsonl", "times.jsonl", "c.toml"))
+    for file in (given, times):
+        traces.write(profiled(), file)
+    cluster.write_text("num_nodes = 1\n")
+    words = ["--schedulers", f"lookahead:times={times}+runs=2", "--cluster", str(cluster)]
+    for out in (given, times, cluster):
+        before = out.read_bytes()
+        assert main(["observe", str(given), *words, "--out", str(out)]) != 0
+        assert "is read too" in capsys.readouterr().err
+        assert out.read_bytes() == before

@@ -19,7 +19,7 @@ from lsched.crew import Crew, JobError
 from lsched.errors import WorkerError
 from lsched.executor import Death
 from lsched.workers import Processes
-from sim import UnknownScheduler, digest, simulate
+from sim import OnlyFast, UnknownScheduler, digest, simulate
 from sim.engines import VARIABLE, engine_name, is_fast_installed, ready_engine
 
 WITH_FUTURES = (BUSIEST, "a steady stream", "sticky executors")
@@ -126,6 +126,8 @@ def on_engine(subject: Subject, runs: Runs) -> Result:
                     engine=engine,
                 )
             except Exception as error:
+                if isinstance(error.__cause__, OnlyFast):
+                    return "not checked", f"only the engine fast can answer it: {error.__cause__}"
                 cause = error.__cause__ or error
                 return "failed", f"{name}, on the engine {engine}: {blame(cause, subject.home)}"
             digests.add(digest(result.events or ()))

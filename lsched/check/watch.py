@@ -97,7 +97,6 @@ def watch(
             SEED,
             history=history,
             record_events=True,
-            engine="simpy",
         )
         assert simulation.events is not None
         run.events = simulation.events

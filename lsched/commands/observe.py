@@ -17,6 +17,7 @@ from lsched.commands.options import (
 )
 from lsched.config_file import config_beside, write_config
 from lsched.errors import OptionError
+from lsched.needed_files import needed_files
 from lsched.observe import observed
 from lsched.output import check_not_read, check_output_files
 from lsched.specs import parse_cluster, parse_schedulers, parse_seeds
@@ -59,10 +60,12 @@ def run(options: Options) -> None:
         raise OptionError("missing: --out (see lsched observe --help)")
     left = config_beside(options.out)
     check_output_files(options.out, left)
-    check_not_read(options.out, Path(options.trace))
+    schedulers = parse_schedulers(options.schedulers)
+    cluster_file, _, _ = options.cluster.partition(":")
+    for read in (options.trace, cluster_file, *needed_files(schedulers)):
+        check_not_read(options.out, Path(read))
     trace, cluster = load(options.trace), parse_cluster(options.cluster)
     seeds, arrivals = parse_seeds(options.seeds), options.arrivals.arrivals()
-    schedulers = parse_schedulers(options.schedulers)
     runs = (arrivals.of(trace, cluster, seed) for seed in seeds)
     seen = observed(trace, runs, cluster, schedulers, seeds)
     write(msgspec.structs.replace(seen, name=options.out.name.split(".")[0]), options.out)

@@ -8,7 +8,7 @@ import numpy as np
 
 import sim
 import traces
-from sim.fast_engine import advice, batch
+from sim.fast_engine import advice, batch, pipeline
 from sim.fast_engine.batch import batch_at
 from sim.fast_engine.kept import (
     FLAGS,
@@ -20,10 +20,12 @@ from sim.fast_engine.kept import (
     takes,
 )
 from sim.fast_engine.layout import RULE
+from sim.fast_engine.world import world_at
 
 
 class _Entries(NamedTuple):
     run_many: Any
+    resize: Any
     count_rows: Any
     fill: Any
     answer: Any
@@ -36,6 +38,11 @@ def _kept(digest: int) -> _Entries:
     @takes(ROW, ROW)
     def run_many(addresses: np.ndarray, statuses: np.ndarray) -> int:
         return batch.run_many(addresses, statuses) if digest >= 0 else 0
+
+    @takes(WHOLE, ROW)
+    def resize(table: int, roots: np.ndarray) -> None:
+        if digest >= 0:
+            pipeline.resize(world_at(table), roots)
 
     @takes(WHOLE)
     def count_rows(table: int) -> int:
@@ -72,8 +79,8 @@ def _kept(digest: int) -> _Entries:
             return 0, 0
         return advice.advise(batch_at(table), num_rows, rule, allocations, holds, until_us)
 
-    return _Entries(run_many, count_rows, fill, answer, advise)
+    return _Entries(run_many, resize, count_rows, fill, answer, advise)
 
 
-run_many, count_rows, fill, answer, advise = _kept(digest_of_sources(sim, traces))
-"""Those of ``batch`` and ``advice``, of the batch whose table is at an address."""
+run_many, resize, count_rows, fill, answer, advise = _kept(digest_of_sources(sim, traces))
+"""Those of ``batch``, ``pipeline`` and ``advice``, of what has its table at an address."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from sim.fast_engine.compile import compiled
 from sim.fast_engine.costs import base_us, move_us, occupy, prepare
 from sim.fast_engine.future import count_future, is_seen
@@ -26,8 +28,7 @@ def start(world: World, root: int, degree: int) -> None:
             for at in range(kind.first_breaking, kind.first_breaking + kind.num_breaking):
                 built = world.operators[query.base_slot + world.neighbours[at]]
                 member.probed_bytes += built.state_bytes
-        touched = float(member.state_bytes + member.probed_bytes)
-        member.touched_bytes = touched / pipeline.num_tasks
+        touch(world, root, slot)
         pipeline.num_members += 1
         pipeline.all_probed_bytes += member.probed_bytes
         if kind.has_waves:
@@ -46,6 +47,32 @@ def start(world: World, root: int, degree: int) -> None:
     prepare(world, root)
     if query.start_us < 0:
         query.start_us = run.now_us
+
+
+@compiled
+def touch(world: World, root: int, slot: int) -> None:
+    """Work out what a task of a pipeline touches of one of its operators."""
+    member = world.operators[slot]
+    touched = float(member.state_bytes + member.probed_bytes)
+    member.touched_bytes = touched / world.operators[root].num_tasks
+
+
+@compiled
+def resize(world: World, roots: np.ndarray) -> None:
+    """Work out again what follows from the sizes of started pipelines, which are others now.
+
+    Operators are granted no less than they have grown to.
+    """
+    for root in roots:
+        for node in range(world.cluster[0].num_nodes):
+            world.operator_nodes[root, node].transfer_us = 0.0
+        prepare(world, root)
+        slot = root
+        while slot >= 0:
+            member = world.operators[slot]
+            touch(world, root, slot)
+            member.grant_bytes = max(member.grant_bytes, member.grown_bytes)
+            slot = member.next_member
 
 
 @compiled

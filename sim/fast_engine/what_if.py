@@ -15,7 +15,8 @@ import numpy as np
 from sim.fast_engine import layout, loop
 from sim.fast_engine.batch import GO_ON
 from sim.fast_engine.beliefs import Beliefs
-from sim.fast_engine.entry import run_many
+from sim.fast_engine.entry import resize, run_many
+from sim.fast_engine.grow import grown
 from sim.fast_engine.layout import ENTRY, NEVER, NONE, World
 from sim.fast_engine.world import table_of
 from sim.outcomes import Outcomes
@@ -28,6 +29,8 @@ WRITTEN = (
 )
 """Arrays that a run writes; copies share the others."""
 ROWS = {name: row for row, name in enumerate(layout.ARRAYS)}
+AT_ONCE = 64
+"""Copies."""
 ALIGNED = 64
 """Arrays begin at multiples of so many bytes."""
 LEAST_LEFT = 0.25
@@ -58,29 +61,28 @@ def outcomes(
     shape = runs, len(answers)
     left_us, executor_us = np.empty(shape, np.float64), np.empty(shape, np.float64)
     now_us, num_queries = int(world.run["now_us"][0]), int(world.run["num_active"][0])
+    num_entries = max(2 * len(world.operators), *(len(entries) for entries, _, _ in answers))
+    num_returned = int(world.run["num_returned"][0]) + len(world.executors)
+    world = grown(world, entries=num_entries, returned=num_returned)
     for at in range(runs):
         generator = np.random.default_rng([seed, now_us, at])
-        copies = _Copies(_guess(world, rule, beliefs, expected_us, generator), len(answers))
-        for place, answer in enumerate(answers):
-            copies.give(place, answer)
-        statuses = np.full(len(answers), GO_ON, np.int64)
-        run_many(copies.addresses, statuses)
-        completed = copies.of("completed")[:, :num_queries]
-        left_us[at] = completed["completion_us"].sum(axis=1) - num_queries * now_us
-        executor_us[at] = (completed["busy_us"] + completed["delay_us"]).sum(axis=1)
-        left_us[at, statuses != loop.DONE] = np.inf
+        guess = _guess(world, rule, beliefs, expected_us, generator)
+        for first in range(0, len(answers), AT_ONCE):
+            part = slice(first, first + AT_ONCE)
+            copies = _Copies(guess, answers[part])
+            statuses = copies.run()
+            completed = copies.of("completed")[:, :num_queries]
+            left_us[at, part] = completed["completion_us"].sum(axis=1) - num_queries * now_us
+            left_us[at, part][statuses != loop.DONE] = np.inf
+            executor_us[at, part] = (completed["busy_us"] + completed["delay_us"]).sum(axis=1)
     return Outcomes(left_us, executor_us)
 
 
 class _Copies:
-    """Copies of a world: what a run writes in one piece of memory, the rest shared.
+    """Copies of a world, one for each answer; what a run does not write they share."""
 
-    Attributes:
-        addresses: of their tables.
-    """
-
-    def __init__(self, world: World, count: int) -> None:
-        self._world = world
+    def __init__(self, world: World, answers: Sequence[Answer]) -> None:
+        self._world, count = world, len(answers)
         written = [getattr(world, name) for name in WRITTEN]
         ends = np.cumsum([-(-array.nbytes // ALIGNED) * ALIGNED for array in written]).tolist()
         starts = [0, *ends[:-1]]
@@ -91,14 +93,25 @@ class _Copies:
             self._memory[:, start : start + array.nbytes] = array.reshape(-1).view(np.uint8)
             first = self._memory.ctypes.data + start
             self._tables[:, ROWS[name], 0] = first + ends[-1] * np.arange(count)
-        self.addresses = self._tables.ctypes.data + self._tables[0].nbytes * np.arange(count)
+        for place, answer in enumerate(answers):
+            self._give(place, answer)
+
+    def run(self) -> np.ndarray:
+        """Run all to their ends; their statuses."""
+        count = len(self._tables)
+        addresses = self._tables.ctypes.data + self._tables[0].nbytes * np.arange(count)
+        statuses = np.full(count, GO_ON, np.int64)
+        run_many(addresses, statuses)
+        if (statuses == loop.SERVICE).any():
+            raise RuntimeError("a copy of the simulation lacks room")
+        return statuses
 
     def of(self, name: str) -> np.ndarray:
         """One of the arrays that are written, of all copies: (copies, its elements)."""
         array, start = getattr(self._world, name), self._starts[name]
         return self._memory[:, start : start + array.nbytes].view(array.dtype)
 
-    def give(self, place: int, answer: Answer) -> None:
+    def _give(self, place: int, answer: Answer) -> None:
         """Answer the scheduling event in one copy."""
         entries, holds, until_us = answer
         rows = self.of("entries")[place].view(np.int64).reshape(-1, len(ENTRY.names or ()))
@@ -128,7 +141,6 @@ def _guess(
         waves=beliefs.waves,
         wave_times=beliefs.wave_times,
         completed=np.zeros(num_queries + 2 * num_executors, layout.COMPLETED),
-        entries=np.zeros(2 * len(world.operators), ENTRY),
     )
     guess.cluster["is_logged"] = 0
     run = guess.run
@@ -180,10 +192,9 @@ def _guess_bytes(world: World, slots: np.ndarray) -> None:
     plan_operators, factors = operators["plan_operator"][slots], operators["byte_factor"][slots]
     for name in ("state_bytes", "output_bytes"):
         operators[name][slots] = planned[f"est_{name}"][plan_operators] * factors
-    growing = slots[operators["grant_bytes"][slots] > 0]
-    operators["grant_bytes"][growing] = np.maximum(
-        operators["grown_bytes"][growing], operators["state_bytes"][growing]
-    )
+    if not world.cluster["is_plain"][0]:
+        table = table_of(world)
+        resize(table.ctypes.data, slots[operators["root"][slots] == slots])
 
 
 def _guess_ends(world: World, slots: np.ndarray) -> None:
