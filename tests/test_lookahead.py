@@ -133,14 +133,7 @@ def test_what_nobody_knows_does_not_matter(cluster: Cluster, number: int, seen: 
     assert np.array_equal(before.executor_us, after.executor_us)
 
 
-@pytest.mark.parametrize(
-    "limits",
-    [
-        {"intermediate_bytes_per_s": 10**6},
-        {"memory_bytes": 1_000},
-        {"cache_bytes": 1_000, "interference": 0.5},
-    ],
-)
+@pytest.mark.parametrize("limits", [{"intermediate_bytes_per_s": 10**6}, {"memory_bytes": 1_000}])
 def test_bytes_of_what_has_begun_do_not_matter(limits: dict[str, object]) -> None:
     """Costs of a pipeline are worked out from its true sizes when it starts; nobody knows them."""
     cluster = Cluster(executors_per_node=4, **limits)  # type: ignore[arg-type]
@@ -149,7 +142,7 @@ def test_bytes_of_what_has_begun_do_not_matter(limits: dict[str, object]) -> Non
         size = {"state_bytes": true_bytes, "output_bytes": true_bytes}
         known = {"est_state_bytes": 500, "est_output_bytes": 500}
         fused = plan(
-            op(50_000, count=2, **size, **known), op(4_000, count=6, **size, **known), edges="0-1"
+            op(50_000, count=9, **size, **known), op(4_000, count=6, **size, **known), edges="0-1"
         )
         simulation = at_event(trace(*((fused, 100 * at) for at in range(4))), cluster, 2, 0, rule)
         assert simulation.view.num_free < 4
