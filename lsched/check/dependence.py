@@ -127,7 +127,7 @@ def on_engine(subject: Subject, runs: Runs) -> Result:
                 )
             except Exception as error:
                 if isinstance(error.__cause__, OnlyFast):
-                    return "not checked", f"only the engine fast can answer it: {error.__cause__}"
+                    return "not checked", str(error.__cause__)
                 cause = error.__cause__ or error
                 return "failed", f"{name}, on the engine {engine}: {blame(cause, subject.home)}"
             digests.add(digest(result.events or ()))
